@@ -1,0 +1,112 @@
+"""The public functions, a few lines each. Torch is imported by those that need it."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from os import PathLike
+from typing import TYPE_CHECKING
+
+from convarium import catalog, facts
+from convarium.errors import UsageError
+from convarium.facts import ModelFacts
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from convarium.cost.report import CostReport
+
+
+def model_facts(name: str) -> ModelFacts:
+    """What the paper prints of a network, by its name or an alias (frozen; the ledger's entry).
+
+    Raises:
+        UsageError: no network has that name.
+
+    >>> model_facts("vgg16").params.printed
+    '138M (Table 2)'
+    """
+    return facts.model_facts(catalog.ALIASES.get(name, name))
+
+
+def create_model(
+    name: str,
+    *,
+    num_classes: int | None = None,
+    in_channels: int | None = None,
+    weights: str | PathLike[str] | None = None,
+) -> nn.Module:
+    """The network of the paper, with the paper's initial values; works under torch.device("meta").
+
+    Args:
+        name: a network or an alias, see `list_models`.
+        num_classes: outputs of the classifier; the paper's number when None.
+        in_channels: channels of the input picture; the paper's number when None.
+        weights: a safetensors file written by convarium; its keys must be the network's.
+
+    Returns:
+        A module whose forward takes images (N, C, H, W) float32 and gives logits (N, classes).
+
+    Raises:
+        UsageError: no such network, or an argument that it does not take.
+        InputError: the weights are not this network's.
+    """
+    row = catalog.find(name)
+    options = dict(row.options)
+    for key, value in (("num_classes", num_classes), ("in_channels", in_channels)):
+        if value is not None:
+            _at_least_one(row.name, key, value)
+            options[key] = value
+    if row.task == "features" and num_classes is not None:
+        raise UsageError(f"{row.name} gives a feature map: it takes no num_classes.")
+    module, builder = row.builder.split(":")
+    model: nn.Module = getattr(import_module(f"convarium.nets.{module}"), builder)(**options)
+    if weights is not None:
+        from convarium.train.weights import load_own_weights
+
+        load_own_weights(model, weights)
+    return model
+
+
+def measure_cost(
+    model_or_name: nn.Module | str,
+    input_size: tuple[int, ...] | None = None,
+    *,
+    batch_size: int = 1,
+    training: bool = False,
+    device: str = "meta",
+) -> CostReport:
+    """Parameters and multiply-adds of a network, in total and row by row.
+
+    Args:
+        model_or_name: any module, or a network's name. By name, a network whose heads run in
+            training only is traced in train mode, so that the count holds all of it.
+        input_size: (C, H, W) in pixels; the network's native one when None and a name is given.
+        batch_size: pictures at once.
+        training: trace the forward pass of train mode.
+        device: where to trace; "meta" computes nothing and needs no memory.
+
+    Raises:
+        UsageError: unknown name, or a module without an input size.
+    """
+    import torch
+
+    from convarium.cost.report import cost_of
+
+    if isinstance(model_or_name, str):
+        row = catalog.find(model_or_name)
+        input_size = input_size or facts.model_facts(row.name).input
+        name, training = row.name, training or row.traced == "train"
+        with torch.device("meta"):
+            model: nn.Module = create_model(name)
+    else:
+        model, name = model_or_name, type(model_or_name).__name__
+    if input_size is None:
+        raise UsageError("measure_cost needs input_size=(C, H, W) when it is given a module.")
+    return cost_of(
+        model, input_size, name=name, batch_size=batch_size, training=training, device=device
+    )
+
+
+def _at_least_one(name: str, key: str, value: int) -> None:
+    if value < 1:
+        raise UsageError(f"{name}: {key} must be at least 1, not {value}.")

@@ -1,0 +1,1 @@
+"""Rows -> parameters, multiply-adds, bytes. `cost.table` is what `show` reads, without torch."""

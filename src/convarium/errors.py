@@ -1,0 +1,62 @@
+"""What goes wrong by the user's hand: one sentence each, and the exit code of the command."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ConvariumError(Exception):
+    """An expected failure; its text names the value, the rule and the way out, in one line."""
+
+    exit_code = 3
+
+
+class UsageError(ConvariumError):
+    """The call's words are off: an unknown name, an option out of range (exit code 2)."""
+
+    exit_code = 2
+
+
+class InputError(ConvariumError):
+    """What was handed in is unusable: a picture, a folder, a weight file (exit code 3)."""
+
+    exit_code = 3
+
+
+class MissingExtraError(ConvariumError):
+    """A library of an extra is not installed (exit code 4)."""
+
+    exit_code = 4
+
+    def __init__(self, need: str, extra: str) -> None:
+        super().__init__(f"{need}. Install it with: pip install 'convarium[{extra}]'")
+
+
+class ExhaustedError(ConvariumError):
+    """Memory or disk ran out (exit code 5)."""
+
+    exit_code = 5
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
+    """The error for a name that does not exist, with the closest names that do.
+
+    >>> str(unknown_name("network", "vgg_d1", ["vgg_a", "vgg_d", "zfnet"]))
+    "no network is named 'vgg_d1'. Did you mean vgg_d or vgg_a?"
+    """
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    hint = f" Did you mean {_either(close)}?" if close else f" Known: {_some(known)}."
+    return UsageError(f"no {kind} is named {name!r}.{hint}")
+
+
+def _either(names: list[str]) -> str:
+    """ "a", "a or b", "a, b or c"."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+def _some(names: list[str]) -> str:
+    """The first few names, and how many more there are."""
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return ", ".join(names[:8]) + more

@@ -1,0 +1,1 @@
+"""What was run and what came out: SQLite, and one JSON log a run. No torch here."""

@@ -1,0 +1,58 @@
+"""What a trace yields: one row a call of a leaf module, or of an operator outside any leaf."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """What cost formulas need of a tensor: its shape and the bytes of one element."""
+
+    shape: tuple[int, ...]
+    itemsize: int
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tensor when it is stored densely."""
+        size = self.itemsize
+        for side in self.shape:
+            size *= side
+        return size
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One call of an operator that reached the dispatcher.
+
+    `name` is the operator's without its namespace ("convolution"); `args` and `kwargs` are its
+    arguments with every tensor replaced by its TensorSpec; `pointwise` is torch's own tag.
+    """
+
+    name: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    outputs: tuple[TensorSpec, ...]
+    pointwise: bool = False
+
+
+@dataclass(slots=True)
+class TraceRow:
+    """One call of a leaf module (`kind` is its class) or of a bare operator (`kind` is its name).
+
+    `name` is the path of the leaf, or the path of the enclosing module with the operator's name;
+    `call` numbers the calls of the same name from 0; `params` counts the trainable values that no
+    earlier row has counted. `receptive_field` is one side in input pixels, of the largest path;
+    None where the row sees the whole picture or no picture at all.
+    """
+
+    name: str
+    kind: str
+    call: int
+    output_shape: tuple[int, ...] = ()
+    output_bytes: int = 0
+    params: int = 0
+    ops: list[Op] = field(default_factory=list)
+    receptive_field: int | None = None
+    stride: int | None = None

@@ -67,7 +67,7 @@ def test_an_unknown_operator_makes_a_lower_bound() -> None:
 
     report = convarium.measure_cost(nn.Sequential(nn.Conv2d(1, 1, 1), Inverse()), (1, 8, 8))
     assert report.status == "lower_bound"
-    assert report.unknown_ops == ("linalg_inv_ex",)
+    assert "linalg_inv_ex" in report.unknown_ops
     assert report.macs == 64
 
 

@@ -66,4 +66,4 @@ def count_macs(op: Op) -> int | None:
     """Multiply-adds of one operator call; None when no formula knows the operator."""
     if op.name in _FORMULAS:
         return _FORMULAS[op.name](op)
-    return 0 if op.pointwise or op.name in _NO_MACS else None
+    return 0 if op.nature != "other" or op.name in _NO_MACS else None

@@ -33,3 +33,12 @@ def tensors(value: Any) -> list[Tensor]:
 def spec(tensor: Tensor) -> TensorSpec:
     """Shape, element size and gradient flag of a tensor."""
     return TensorSpec(tuple(tensor.shape), tensor.element_size(), tensor.requires_grad)
+
+
+def specs_in(value: Any) -> list[TensorSpec]:
+    """The specs among the arguments of an `Op`, in order."""
+    if isinstance(value, TensorSpec):
+        return [value]
+    if isinstance(value, (list, tuple)):
+        return [spec for v in value for spec in specs_in(v)]
+    return []

@@ -7,6 +7,7 @@ model is neither copied, moved nor changed, whatever its device and size.
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from torch.nn.modules.module import (
 )
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from convarium.errors import ConvariumError
 from convarium.trace.arguments import replace, spec, tensors
 from convarium.trace.fields import FieldMap
 from convarium.trace.rows import Op, TraceRow
@@ -35,11 +37,27 @@ def trace(model: nn.Module, *inputs: Tensor, grad: bool = False) -> list[TraceRo
         model: any module; its mode (train or eval) is respected, its values are not touched.
         inputs: what its forward takes, on the device to trace on ("meta" computes nothing).
         grad: note for every tensor whether autograd would compute its gradient.
+
+    Raises:
+        TraceError: the forward pass raised.
     """
     tracer = _Tracer(model, inputs)
-    with torch.set_grad_enabled(grad), _module_stack(tracer), tracer:
-        model(*inputs)
+    try:
+        with torch.set_grad_enabled(grad), _module_stack(tracer), tracer:
+            model(*inputs)
+    except ConvariumError:
+        raise
+    except Exception as error:
+        raise TraceError(tracer.path) from error
     return tracer.finish()
+
+
+class TraceError(Exception):
+    """A forward pass failed; its own error is the cause. `path` is the module that ran."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"the forward pass failed in {path or 'the module itself'}")
+        self.path = path
 
 
 @contextmanager
@@ -70,6 +88,7 @@ class _Tracer(TorchDispatchMode):
         self._stand_ins = StandIns(inputs[0].device, self._trainable)
         self._fields = FieldMap(inputs)
         self._paths = {id(m): path for path, m in model.named_modules()}
+        self.path = ""  # of the innermost module whose forward has not ended well
         self._stack: list[_Frame] = []
         self._rows: list[TraceRow] = []
         self._calls: Counter[str] = Counter()
@@ -86,9 +105,13 @@ class _Tracer(TorchDispatchMode):
             for p in module.parameters(recurse=False):
                 self._count(p, row)
         self._stack.append(_Frame(path, is_leaf or inside_leaf, row))
+        self.path = path
 
     def leave(self, module: nn.Module, args: Any, output: Any) -> None:
         row = self._stack.pop().row
+        if sys.exc_info()[0] is not None:
+            return  # the hook also runs when the forward pass raised: `path` keeps the place
+        self.path = self._stack[-1].path if self._stack else ""
         if row is not None:
             self._set_output(row, tensors(output))
 
@@ -164,7 +187,9 @@ def _identity(func: Any) -> tuple[str, str]:
     if func.namespace not in ("aten", "prims"):
         name = f"{func.namespace}::{name}"
     returns = func._schema.returns
-    if any(r.alias_info is not None and not r.alias_info.is_write for r in returns):
+    aliases = any(r.alias_info is not None and not r.alias_info.is_write for r in returns)
+    # "prim" operators ask a tensor for its device or type.
+    if aliases or torch.Tag.inplace_view in func.tags or func.namespace == "prim":
         return name, "view"
     for tag, nature in ((torch.Tag.pointwise, "pointwise"), (torch.Tag.reduction, "reduction")):
         if tag in func.tags:

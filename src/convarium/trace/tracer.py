@@ -118,8 +118,10 @@ class _Tracer(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        name, nature = _identity(func)
         kwargs = kwargs or {}
+        if func.namespace == "prim":  # asks a tensor for its device or type
+            return func(*args, **kwargs)
+        name, nature = _identity(func)
         specs = replace(args, spec), {k: replace(v, spec) for k, v in kwargs.items()}
         args = replace(args, self._stand_ins.of)
         kwargs = {k: replace(v, self._stand_ins.of) for k, v in kwargs.items()}
@@ -188,8 +190,7 @@ def _identity(func: Any) -> tuple[str, str]:
         name = f"{func.namespace}::{name}"
     returns = func._schema.returns
     aliases = any(r.alias_info is not None and not r.alias_info.is_write for r in returns)
-    # "prim" operators ask a tensor for its device or type.
-    if aliases or torch.Tag.inplace_view in func.tags or func.namespace == "prim":
+    if aliases or torch.Tag.inplace_view in func.tags:
         return name, "view"
     for tag, nature in ((torch.Tag.pointwise, "pointwise"), (torch.Tag.reduction, "reduction")):
         if tag in func.tags:
@@ -198,4 +199,4 @@ def _identity(func: Any) -> tuple[str, str]:
 
 
 # These move no data either, though their schema does not say so.
-_FREE = frozenset("_unsafe_view empty empty_strided".split())
+_FREE = frozenset("_unsafe_view unsafe_split unsafe_split_with_sizes empty empty_strided".split())

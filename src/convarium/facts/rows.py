@@ -19,8 +19,21 @@ from convarium.facts.model import LayerRow, RowTotals
 _ROWS = resources.files("convarium.facts") / "rows"
 FAMILIES_WITH_ROWS = (
     "lenet",
+    "alexnet",
+    "zfnet",
+    "nin",
     "vgg",
+    "googlenet",
     "resnet",
+    "preact_resnet",
+    "wide_resnet",
+    "resnext",
+    "stochastic_depth",
+    "fractalnet",
+    "densenet",
+    "squeezenet",
+    "mobilenet",
+    "darknet",
 )
 
 

@@ -107,7 +107,7 @@ def test_widths_round_down() -> None:
         ("c conv 1x1 8 <- nowhere", "nowhere"),
         ("c conv 1x1 $none", "nothing is named 'none'"),
         ("c", "has no kind"),
-        ("c twice", "zip"),
+        ("c twice", "twice takes ('w',), not ()"),
     ],
 )
 def test_errors_name_network_and_row(line: str, says: str) -> None:

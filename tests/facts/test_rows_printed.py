@@ -27,6 +27,18 @@ LENET_5_CONNECTIONS = {"C1": 122_304, "C3": 151_600, "C5": 48_120, "F6": 10_164}
 # MobileNet, table 2: shares of the multiply-adds in percent. The row of the 3x3 convolution is
 # left out: its printed 1.19 is 1.91 with the digits swapped, as the column's sum shows.
 MOBILENET_TABLE_2 = {"pw": 94.86, "dw": 3.06, "fc": 0.18}
+# MobileNet, table 1, column "Input Size", rows with weights: side x maps. The last depthwise row
+# is printed with stride 2 and the row behind it with 7x7: only stride 1 keeps that.
+MOBILENET_TABLE_1 = """
+    224x3 112x32 112x32 112x64 56x64 56x128 56x128 56x128 28x128 28x256 28x256 28x256 14x256
+    14x512 14x512 14x512 14x512 14x512 14x512 14x512 14x512 14x512 14x512
+    14x512 7x512 7x1024 7x1024 1x1024
+    """
+# YOLOv3, table 1, column "Output" behind each strided convolution and its residual stage.
+DARKNET_53 = {"residual1_1": 128, "residual2_2": 64, "residual3_8": 32, "residual4_8": 16}
+DARKNET_53 |= {"residual5_4": 8}
+# ResNeXt, table 1: 32x4d at conv2, twice as wide with each stage.
+RESNEXT_50 = {"conv2": (128, 256), "conv3": (256, 512), "conv4": (512, 1024), "conv5": (1024, 2048)}
 # Layers with weights on the longest path, by the network's name or the paper's words.
 DEPTHS = {
     "vgg_a": 11,
@@ -122,6 +134,26 @@ def test_mobilenet_table_2() -> None:
     for kind, share in MOBILENET_TABLE_2.items():
         macs = sum(row.macs for row in rows if row.name.split("/")[-1] == kind)
         assert round(100 * macs / total, 2) == share
+
+
+def test_mobilenet_table_1() -> None:
+    rows = [row for row in layer_rows("mobilenet_v1_100_224") if row.kind in ("conv", "linear")]
+    assert [f"{row.input[-1]}x{row.input[0]}" for row in rows] == MOBILENET_TABLE_1.split()
+
+
+def test_darknet_53_table_1() -> None:
+    sides = {row.name.split("/")[0]: row.output[-1] for row in layer_rows("darknet53")}
+    assert {name: sides[name] for name in DARKNET_53} == DARKNET_53
+    kernels = [row.kernel for row in layer_rows("darknet53") if row.kind == "conv"]
+    assert (kernels.count(3), kernels.count(1)) == (29, 23)
+
+
+def test_resnext_50_table_1() -> None:
+    rows = {row.name: row for row in layer_rows("resnext50_32x4d")}
+    for stage, (width, out) in RESNEXT_50.items():
+        grouped = rows[f"{stage}_3/conv2"]
+        assert (grouped.output[0], grouped.groups) == (width, 32)
+        assert rows[f"{stage}_3/add"].output[0] == out
 
 
 def test_alexnet_sizes() -> None:

@@ -100,8 +100,9 @@ class _Table:
             self.ends[name] = (name,)
         else:
             block = self.blocks[line.kind]
-            arguments = dict(zip(block.parameters, line.words, strict=True))
-            values = {**self.entry.values, **arguments}
+            if len(block.parameters) != len(line.words):
+                raise ValueError(f"{line.kind} takes {block.parameters}, not {line.words}")
+            values = {**self.entry.values, **dict(zip(block.parameters, line.words, strict=True))}
             self.ends[name] = self.run(block.lines, f"{name}/", values, inputs)
         for end in self.ends[name]:
             _check_size(self.shape(end), line.output)

@@ -16,10 +16,13 @@ from convarium.facts.model import (
     Count,
     ErrorRate,
     Experiment,
+    LayerRow,
     ModelFacts,
     Paper,
     Peer,
+    RowTotals,
 )
+from convarium.facts.rows import layer_rows, rows_names, rows_totals
 
 __all__ = [
     "FAMILIES",
@@ -27,15 +30,20 @@ __all__ = [
     "Count",
     "ErrorRate",
     "Experiment",
+    "LayerRow",
     "ModelFacts",
     "Paper",
     "Peer",
+    "RowTotals",
     "background",
     "conflicts",
     "experiments",
     "facts_names",
     "family_facts",
+    "layer_rows",
     "model_facts",
     "paper_recipes",
     "papers",
+    "rows_names",
+    "rows_totals",
 ]

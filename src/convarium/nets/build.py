@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from importlib import import_module
+from typing import Any
 
+import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from convarium import catalog
 from convarium.errors import UsageError
@@ -34,5 +38,20 @@ def build(
     if row.task == "features" and num_classes is not None:
         raise UsageError(f"{row.name} gives a feature map: it takes no num_classes.")
     module, builder = row.builder.split(":")
-    network: nn.Module = getattr(import_module(f"convarium.nets.{module}"), builder)(**options)
+    make = getattr(import_module(f"convarium.nets.{module}"), builder)
+    with _NoFills() if torch.get_default_device().type == "meta" else nullcontext():
+        network: nn.Module = make(**options)
     return network
+
+
+class _NoFills(TorchDispatchMode):
+    """Passes over initial values on the meta device, where they cost time and hold nothing."""
+
+    FILLS = frozenset("normal_ uniform_ fill_ zero_ clamp_ erfinv_ mul_ add_".split())
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func.overloadpacket.__name__ in self.FILLS and args[0].is_meta:
+            return args[0]
+        return func(*args, **(kwargs or {}))

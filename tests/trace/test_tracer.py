@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 
+import convarium
 from convarium.trace import TraceError, trace
 
 
@@ -113,3 +114,19 @@ def test_receptive_field_equals_the_reach_of_the_gradient() -> None:
     reach = int((x.grad[0, 0].abs().sum(0) > 0).sum())
     rows = trace(model, torch.empty(1, 1, 65, 65, device="meta"))
     assert rows[-1].receptive_field == reach
+
+
+def test_a_value_drawn_on_the_cpu_can_be_read() -> None:
+    class Coin(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x * 2 if torch.rand(1, device="cpu").item() >= 0 else x
+
+    rows = trace(Coin(), torch.empty(1, 4, device="meta"))
+    assert "mul" in [op.name for op in rows[0].ops]
+
+
+@pytest.mark.parametrize("name", ["stochastic_depth_110", "fractalnet20_c3_cifar"])
+def test_random_paths_are_traced_on_meta(name) -> None:
+    report = convarium.measure_cost(name, training=True)
+    assert report.traced_on == "meta"
+    assert report.macs < convarium.measure_cost(name).macs

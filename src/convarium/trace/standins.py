@@ -13,14 +13,22 @@ class StandIns:
     """Replaces foreign tensors as they pass, each always by the same stand-in.
 
     The user's tensors are neither copied, moved nor written to: in-place operators change the
-    stand-in. A trainable tensor and its stand-in count as one.
+    stand-in. A trainable tensor and its stand-in count as one. What a forward pass makes on another
+    device stays there, such as a random draw that it reads, until it meets the tracing device.
     """
 
-    def __init__(self, device: torch.device, trainable: Sequence[Tensor]) -> None:
+    def __init__(
+        self, device: torch.device, trainable: Sequence[Tensor], fixed: Sequence[Tensor] = ()
+    ) -> None:
         self._device = device
         self._originals = {id(p): id(p) for p in trainable}
         self._stand_ins: dict[int, Tensor] = {}
-        self._keep: list[Tensor] = list(trainable)  # an id means one tensor while it lives
+        self._keep: list[Tensor] = [*trainable, *fixed]  # an id means one tensor while it lives
+        self._own = {id(t) for t in self._keep}
+
+    def needed(self, values: Sequence[Tensor]) -> bool:
+        """Whether an operator on `values` is to run on the tracing device."""
+        return any(value.device == self._device or id(value) in self._own for value in values)
 
     def of(self, value: Tensor) -> Tensor:
         """The stand-in of a foreign tensor; one of the tracing device comes back as it is."""

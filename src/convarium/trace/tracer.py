@@ -85,7 +85,7 @@ class _Tracer(TorchDispatchMode):
         super().__init__()
         self._trainable = list(model.parameters())
         self._on_meta = inputs[0].device.type == "meta"
-        self._stand_ins = StandIns(inputs[0].device, self._trainable)
+        self._stand_ins = StandIns(inputs[0].device, self._trainable, list(model.buffers()))
         self._fields = FieldMap(inputs)
         self._paths = {id(m): path for path, m in model.named_modules()}
         self.path = ""  # of the innermost module whose forward has not ended well
@@ -123,8 +123,9 @@ class _Tracer(TorchDispatchMode):
             return func(*args, **kwargs)
         name, nature = _identity(func)
         specs = replace(args, spec), {k: replace(v, spec) for k, v in kwargs.items()}
-        args = replace(args, self._stand_ins.of)
-        kwargs = {k: replace(v, self._stand_ins.of) for k, v in kwargs.items()}
+        if self._stand_ins.needed(tensors(args) + tensors(kwargs)):
+            args = replace(args, self._stand_ins.of)
+            kwargs = {k: replace(v, self._stand_ins.of) for k, v in kwargs.items()}
         out = shortcut(name, func, args, kwargs) if self._on_meta else None
         if out is None:
             out = func(*args, **kwargs)

@@ -7,7 +7,7 @@ from typing import Any
 
 import altair as alt
 
-from convarium.report.drawing import FONT, Drawing, faded, finished
+from convarium.report.drawing import FONT, Drawing, faded, finished, log_axis
 from convarium.report.entries import Entry, had
 from convarium.report.palette import variable
 from convarium.report.places import Spot, place
@@ -22,7 +22,7 @@ def macs_chart(entries: list[Entry]) -> Drawing | None:
         field="macs",
         name="accuracy-macs",
         title="Accuracy against computation",
-        axis="multiply-adds (MACs) of one picture, log scale",
+        axis="MACs per picture, log scale",
         unit="MACs",
     )
 
@@ -34,7 +34,7 @@ def time_chart(entries: list[Entry]) -> Drawing | None:
         field="ms_batch1",
         name="accuracy-milliseconds",
         title="Accuracy against this machine's time",
-        axis="milliseconds for one picture, batch 1, median, log scale",
+        axis="milliseconds per picture, log scale",
         unit="ms",
     )
 
@@ -47,22 +47,18 @@ def _bubbles(
         return None
     rows.sort(key=lambda row: -row["params"])  # small bubbles lie on large ones
     across, up = _across(rows), _up(rows)
+    form = "~s" if field == "macs" else "~g"
     _label(rows, across, up)
     base = alt.Chart(alt.InlineData(values=rows)).encode(
         x=alt.X(
             "cost:Q",
             title=axis,
             scale=alt.Scale(type="log", domain=across, nice=False),
-            axis=alt.Axis(format="~s", grid=False, tickCount=6, labelOverlap="greedy"),
+            axis=log_axis(across, form, grid=False, labelOverlap="greedy"),
         ),
-        y=alt.Y(
-            "top1:Q",
-            title="top-1 accuracy, %",
-            scale=alt.Scale(domain=up, nice=False),
-            axis=alt.Axis(tickCount=6),
-        ),
+        y=_accuracy("top1", up),
     )
-    layers = [*([_front(base)] if field == "ms_batch1" else []), *_marks(base, rows)]
+    layers = [*([_front(base)] if field == "ms_batch1" else []), *_marks(base, rows, up)]
     told = ", ".join(f"{row['model']} {row['top1_text']} at {row['cost_text']}" for row in rows)
     return Drawing(
         name=name,
@@ -106,6 +102,15 @@ def _up(rows: list[dict[str, Any]]) -> list[float]:
     return [max(0.0, low - pad), min(100.0, high + pad)]
 
 
+def _accuracy(field: str, up: list[float]) -> Any:
+    return alt.Y(
+        f"{field}:Q",
+        title="top-1 accuracy, %",
+        scale=alt.Scale(domain=up, nice=False, zero=False),
+        axis=alt.Axis(tickCount=6),
+    )
+
+
 def _label(rows: list[dict[str, Any]], across: list[float], up: list[float]) -> None:
     """Gives each row the offset and alignment at which its name covers nothing else."""
     largest = max(row["params"] for row in rows)
@@ -131,14 +136,19 @@ def _front(base: Any) -> Any:
     )
 
 
-def _marks(base: Any, rows: list[dict[str, Any]]) -> list[Any]:
+def _marks(base: Any, rows: list[dict[str, Any]], up: list[float]) -> list[Any]:
     largest = max(row["params"] for row in rows)
     size = alt.Size(
         "params:Q",
         scale=alt.Scale(domain=[0, largest], range=[0, _LARGEST]),
         legend=alt.Legend(
-            title="parameters", orient="bottom", format="~s", values=_sizes(largest), direction="horizontal",
-            symbolFillColor=variable("line"), symbolStrokeColor=variable("muted"),
+            title="parameters",
+            orient="bottom",
+            format="~s",
+            values=_sizes(largest),
+            direction="horizontal",
+            symbolFillColor=variable("line"),
+            symbolStrokeColor=variable("muted"),
         ),
     )
     tooltip = [
@@ -149,9 +159,14 @@ def _marks(base: Any, rows: list[dict[str, Any]]) -> list[Any]:
         alt.Tooltip("params:Q", title="parameters", format=","),
     ]
     intervals = base.mark_rule(strokeWidth=1.5).encode(
-        y="low:Q", y2="high:Q", stroke=alt.Stroke("hue:N", scale=None), opacity=faded(0.55, 0.08)
+        y=_accuracy("low", up),
+        y2="high:Q",
+        stroke=alt.Stroke("hue:N", scale=None),
+        opacity=faded(0.55, 0.08),
     )
-    bubbles = base.mark_point(filled=True, strokeWidth=1.8, fillOpacity=0.35, cursor="pointer").encode(
+    bubbles = base.mark_point(
+        filled=True, strokeWidth=1.8, fillOpacity=0.35, cursor="pointer"
+    ).encode(
         size=size,
         fill=alt.Fill("hue:N", scale=None),
         stroke=alt.Stroke("hue:N", scale=None),
@@ -160,18 +175,24 @@ def _marks(base: Any, rows: list[dict[str, Any]]) -> list[Any]:
     )
     narrow = alt.condition(
         "width < 520 && datum.key !== picked || picked !== '' && datum.key !== picked",
-        alt.value(0), alt.value(1),
+        alt.value(0),
+        alt.value(1),
     )
-    names = base.mark_text(
-        dx=alt.expr("datum.dx"),
-        dy=alt.expr("datum.dy"),
-        align=alt.expr("datum.align"),
-        baseline="middle",
-        fontSize=12.5,
-        fontWeight=500,
-        font=FONT,
-    ).encode(text="model:N", opacity=narrow)
-    return [intervals, bubbles, names]
+    edge = {"stroke": variable("card"), "strokeWidth": 4, "strokeJoin": "round"}
+    names = [
+        base.mark_text(
+            dx=alt.expr("datum.dx"),
+            dy=alt.expr("datum.dy"),
+            align=alt.expr("datum.align"),
+            baseline="middle",
+            fontSize=12.5,
+            fontWeight=500,
+            font=FONT,
+            **style,
+        ).encode(text="model:N", opacity=narrow)
+        for style in (edge, {})
+    ]
+    return [intervals, bubbles, *names]
 
 
 def _sizes(largest: int) -> list[float]:
@@ -181,4 +202,6 @@ def _sizes(largest: int) -> list[float]:
     [100000.0, 1000000.0, 9000000.0]
     """
     ten = 10.0 ** math.floor(math.log10(largest))
-    return [ten / 10, ten, math.floor(largest / ten) * ten] if largest >= 2 * ten else [ten / 10, ten]
+    return (
+        [ten / 10, ten, math.floor(largest / ten) * ten] if largest >= 2 * ten else [ten / 10, ten]
+    )

@@ -92,23 +92,24 @@ def _top(rank: int) -> Callable[[Entry], Cell]:
     return cell
 
 
-def _count(field: str) -> Callable[[Entry], Cell]:
-    def cell(entry: Entry) -> Cell:
-        value = had(entry.result, field)
-        return missing(entry, field) if value is None else Cell(str(value), sort=value)
-
-    return cell
+def _training(entry: Entry) -> Cell:
+    seconds = had(entry.result, "train_seconds")
+    if seconds is None:
+        return missing(entry, "train_seconds")
+    epochs = entry.result.epochs
+    detail = f"{epochs} epoch{'' if epochs == 1 else 's'}, seed {entry.result.seed}"
+    return Cell(_plain(seconds, 3), "s", detail, sort=seconds)
 
 
 COLUMNS = (
-    Column(
-        "top1", "Top-1", "Right first answers, with the Wilson 95 % interval", _top(1), True
-    ),
+    Column("top1", "Top-1", "Right first answers, with the Wilson 95 % interval", _top(1), True),
     Column("top5", "Top-5", "The truth is among the five likeliest answers", _top(5), True),
-    Column("params", "Parameters", "Numbers that training changes", number("params", "", short=True)),
+    Column(
+        "params", "Parameters", "Numbers that training changes", number("params", "", short=True)
+    ),
     Column("macs", "MACs", "Multiply-adds of one picture", number("macs", "MAC", short=True)),
     Column("size", "Weights", "float32 weights and buffers on disk", number("megabytes", "MB")),
-    Column("train", "Training", "Wall-clock time of training", number("train_seconds", "s")),
+    Column("train", "Training", "Wall-clock time, epochs and seed", _training),
     Column(
         "ms",
         "One picture",
@@ -129,10 +130,11 @@ COLUMNS = (
         number("peak_bytes", "MB", scale=1e6),
     ),
     Column(
-        "energy", "Energy", "Of one picture", number("joules_per_image", "J"),
+        "energy",
+        "Energy",
+        "Of one picture",
+        number("joules_per_image", "J"),
     ),
-    Column("epochs", "Epochs", "Passes over the training pictures", _count("epochs")),
-    Column("seed", "Seed", "Of weights, order and augmentation", _count("seed")),
 )
 
 

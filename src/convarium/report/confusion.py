@@ -49,9 +49,9 @@ def confusion_chart(entry: Entry, classes: tuple[str, ...]) -> Drawing | None:
     )
     squares = base.mark_rect(stroke=variable("card"), strokeWidth=1 if count <= _NAMES_TO else 0)
     squares = squares.encode(
-        fill=alt.when("datum.right").then(alt.value(variable("s0"))).otherwise(
-            alt.value(variable("s1"))
-        ),
+        fill=alt.when("datum.right")
+        .then(alt.value(variable("s0")))
+        .otherwise(alt.value(variable("s1"))),
         fillOpacity=alt.FillOpacity(
             "strength:Q", scale=alt.Scale(domain=[0, 1], range=[0, 1]), legend=None
         ),
@@ -63,6 +63,7 @@ def confusion_chart(entry: Entry, classes: tuple[str, ...]) -> Drawing | None:
         ],
     )
     layers = [squares]
+    zero = alt.ViewBackground(fill=variable("soft"), stroke=None)
     if count <= _NUMBERS_TO:
         layers.append(_numbers(base))
     correct = sum(row["times"] for row in rows if row["right"])
@@ -71,7 +72,7 @@ def confusion_chart(entry: Entry, classes: tuple[str, ...]) -> Drawing | None:
         title=f"Confusion of {entry.model}",
         about=f"Confusion matrix of {entry.model} over {count} classes: "
         f"{correct} pictures on the diagonal, {sum(r['times'] for r in rows) - correct} off it.",
-        spec=finished(alt.layer(*layers), width=_SIDE, height=_SIDE),
+        spec=finished(alt.layer(*layers, view=zero), width=_SIDE, height=_SIDE),
         fluid=False,
     )
 

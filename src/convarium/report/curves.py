@@ -7,23 +7,22 @@ from typing import Any
 
 import altair as alt
 
-from convarium.report.drawing import Drawing, faded, finished
+from convarium.report.drawing import Drawing, faded, finished, log_axis
 from convarium.report.entries import Entry
 
 _WIDTH, _HEIGHT = 420, 250
-_ACROSS = {"epoch": "epochs", "seconds": "seconds of training"}
+_ACROSS = {"epoch": "epochs", "seconds": "seconds"}
 _UP = {
-    "loss": "training loss, nats, log scale",
-    "train_top1": "training top-1, %, as seen while training",
+    "loss": "training loss, nats, log",
+    "train_top1": "training top-1, %",
 }
 
 
 def curve_charts(entries: list[Entry]) -> list[Drawing]:
     """Four charts, loss before accuracy and epochs before seconds; none where nothing was logged."""
     points = [point for entry in entries for point in _points(entry)]
-    if not points:
-        return []
-    return [_curve(points, across, up) for up in _UP for across in _ACROSS]
+    drawn = [up for up in _UP if any(point[up] is not None for point in points)]
+    return [_curve(points, across, up) for up in drawn for across in _ACROSS]
 
 
 def _points(entry: Entry) -> list[dict[str, Any]]:
@@ -43,12 +42,13 @@ def _points(entry: Entry) -> list[dict[str, Any]]:
 
 
 def _curve(points: list[dict[str, Any]], across: str, up: str) -> Drawing:
-    y = alt.Y(
-        f"{up}:Q",
-        title=_UP[up],
-        scale=alt.Scale(type="log") if up == "loss" else alt.Scale(zero=False, domainMax=100),
-        axis=alt.Axis(tickCount=5, format="~g"),
-    )
+    heights = [point[up] for point in points if point[up] is not None]
+    if up == "loss":
+        scale = alt.Scale(type="log", domain=[min(heights) / 1.2, max(heights) * 1.2], nice=False)
+        y = alt.Y("loss:Q", title=_UP[up], scale=scale, axis=log_axis(scale["domain"]))
+    else:
+        scale = alt.Scale(zero=False, domainMax=100)
+        y = alt.Y("train_top1:Q", title=_UP[up], scale=scale, axis=alt.Axis(tickCount=5))
     base = (
         alt.Chart(alt.InlineData(values=points))
         .transform_filter(f"isValid(datum.{up})")
@@ -57,7 +57,7 @@ def _curve(points: list[dict[str, Any]], across: str, up: str) -> Drawing:
                 f"{across}:Q",
                 title=_ACROSS[across],
                 scale=alt.Scale(nice=False),
-                axis=alt.Axis(grid=False, tickCount=5, tickMinStep=1, format="~g"),
+                axis=alt.Axis(grid=False, tickCount=5, tickMinStep=1),
             ),
             y=y,
             detail="key:N",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -56,6 +57,31 @@ def finished(chart: Any, *, width: int, height: int | None = None) -> dict[str, 
     spec = chart.add_params(picked).properties(**sizes).to_dict()
     spec["config"] = _theme()
     return dict(spec)
+
+
+def log_axis(values: list[float], form: str = "~g", **options: Any) -> Any:
+    """A logarithmic axis with few round ticks within the values; `form` is d3's."""
+    return altair.Axis(
+        values=_round_between(min(values), max(values)),
+        labelExpr=f"format(datum.value, '{form}')",
+        **options,
+    )
+
+
+def _round_between(low: float, high: float) -> list[float]:
+    """Numbers 1, 2 and 5 times a power of ten from low to high; powers alone if those are many.
+
+    >>> _round_between(0.3, 11)
+    [0.5, 1.0, 2.0, 5.0, 10.0]
+    """
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for digits in ((1, 2, 5), (1,)):
+        ticks = [
+            float(f"{d}e{p}") for p in powers for d in digits if low <= float(f"{d}e{p}") <= high
+        ]
+        if len(ticks) <= 7:
+            break
+    return ticks
 
 
 def faded(strong: float, weak: float) -> Any:

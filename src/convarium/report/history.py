@@ -55,7 +55,12 @@ def history_chart() -> Drawing:
     """Bars for the error, a line for the depth, and the human line of the ledger."""
     human = facts.background()["ilsvrc"]["human_top5"]
     rows = [_row(winner) for winner in winners()]
-    year = alt.X("year:O", title=None, axis=alt.Axis(labelAngle=0, ticks=False, labelPadding=8))
+    lines = "width < 620 ? slice(datum.value, 0, 4) : split(datum.value, '|')"
+    year = alt.X(
+        "year:O",
+        title=None,
+        axis=alt.Axis(labelAngle=0, ticks=False, labelPadding=8, labelExpr=lines, labelLimit=130),
+    )
     base = alt.Chart(alt.InlineData(values=rows)).encode(x=year)
     chart = alt.layer(
         alt.layer(*_errors(base), *_human(human)),
@@ -73,8 +78,8 @@ def history_chart() -> Drawing:
 def _row(winner: Winner) -> dict[str, Any]:
     mark = "" if winner.confidence == "sourced" else "*"
     return {
-        "year": str(winner.year),
-        "name": f"{winner.name}{mark}",
+        "year": f"{winner.year}|{winner.name}{mark}",
+        "name": f"{winner.year}, {winner.name}{mark}",
         "error": winner.error,
         "error_text": f"{winner.error:g} %",
         "depth": winner.depth,
@@ -91,23 +96,17 @@ def _errors(base: Any) -> list[Any]:
         axis=alt.Axis(tickCount=6, titleColor=variable("muted")),
     )
     tooltip = [
-        alt.Tooltip("year:N"),
         alt.Tooltip("name:N", title="winner"),
         alt.Tooltip("error_text:N", title="top-5 error"),
         alt.Tooltip("depth_text:N", title="depth"),
         alt.Tooltip("where:N", title="depth from"),
     ]
     bars = base.mark_bar(
-        color=variable("accent"), opacity=0.28, size={"expr": "width < 500 ? 22 : 58"}
+        color=variable("s5"), opacity=0.3, size={"expr": "width < 500 ? 22 : 58"}
     ).encode(y=error, tooltip=tooltip)
-    wide = alt.condition("width < 500", alt.value(0), alt.value(1))
-    numbers = base.mark_text(
-        dy=-8, fontSize=alt.expr("width < 500 ? 9 : 13"), fontWeight=600, font=FONT
-    ).encode(y=error, text="error_text:N")
-    names = base.mark_text(baseline="bottom", dy=-6, color=variable("muted"), font=FONT).encode(
-        y=alt.datum(0), text="name:N", opacity=wide
-    )
-    return [bars, numbers, names]
+    numbers = _outlined(base, dy=-8, fontSize=alt.expr("width < 500 ? 9 : 13"))
+    numbers = [text.encode(y=error, text="error_text:N") for text in numbers]
+    return [bars, *numbers]
 
 
 def _human(human: float) -> list[Any]:
@@ -115,25 +114,30 @@ def _human(human: float) -> list[Any]:
     line = rule.mark_rule(color=variable("alarm"), strokeDash=[6, 4], strokeWidth=1.5).encode(
         y="human:Q"
     )
-    text = rule.mark_text(
-        color=variable("alarm"), align="left", dx=4, dy=-7, fontWeight=600, font=FONT
-    ).encode(x=alt.value(0), y="human:Q", text="text:N")
-    return [line, text]
+    texts = _outlined(rule, color=variable("alarm"), align="right", dx=-2, dy=-8)
+    right = alt.value("width")
+    return [line, *(text.encode(x=right, y="human:Q", text="text:N") for text in texts)]
 
 
 def _depths(base: Any) -> list[Any]:
     depth = alt.Y(
         "depth:Q",
         title="layers with weights, log scale",
-        scale=alt.Scale(type="log", domain=[4, 400], nice=False),
-        axis=alt.Axis(orient="right", grid=False, values=[8, 22, 50, 152], format="d"),
+        scale=alt.Scale(type="log", domain=[2, 400], nice=False),
+        axis=alt.Axis(orient="right", grid=False, values=[2, 8, 22, 50, 152], format="d"),
     )
     deep = base.transform_filter("isValid(datum.depth)")
-    line = deep.mark_line(color=variable("s1"), strokeWidth=2).encode(y=depth)
+    line = base.mark_line(color=variable("accent"), strokeWidth=2.5).encode(y=depth)
     dots = deep.mark_point(
-        filled=True, size=90, color=variable("s1"), opacity=1, stroke=variable("card")
+        filled=True, size=90, color=variable("accent"), opacity=1, stroke=variable("card")
     ).encode(y=depth)
-    text = deep.mark_text(
-        dy=-14, color=variable("s1"), fontWeight=600, fontSize=alt.expr("width < 500 ? 9 : 12")
-    ).encode(y=depth, text="depth_text:N")
-    return [line, dots, text]
+    texts = _outlined(
+        deep, dy=-15, color=variable("accent"), fontSize=alt.expr("width < 500 ? 9 : 12")
+    )
+    return [line, dots, *(text.encode(y=depth, text="depth_text:N") for text in texts)]
+
+
+def _outlined(base: Any, **style: Any) -> list[Any]:
+    """The text twice, first with a wide edge of the card's colour, so that lines do not cross it."""
+    edge = {"stroke": variable("card"), "strokeWidth": 4, "strokeJoin": "round"}
+    return [base.mark_text(font=FONT, fontWeight=600, **style, **under) for under in (edge, {})]

@@ -73,24 +73,28 @@ def _render(race: Race) -> tuple[str, list[Drawing]]:
     ]
     drawings = [*bubbles, *curves, history, *(card.confusion for card in cards if card.confusion)]
     scripts = [bundle(), _own("report.js")]
-    html = _environment().get_template("report.html").render(
-        race=race,
-        nets=nets,
-        rows=table(nets),
-        columns=COLUMNS,
-        leaders=leaders(nets),
-        bubbles=bubbles,
-        curves=curves,
-        history=history,
-        winners=winners(),
-        cards=cards,
-        tokens=TOKENS,
-        specs={drawing.name: drawing.spec for drawing in drawings},
-        fluid=[drawing.name for drawing in drawings if drawing.fluid],
-        style=Markup(_own("style.css")),
-        scripts=[Markup(script) for script in scripts],
-        hashes=[_hash(script) for script in scripts],
-        version=convarium.__version__,
+    html = (
+        _environment()
+        .get_template("report.html")
+        .render(
+            race=race,
+            nets=nets,
+            rows=table(nets),
+            columns=COLUMNS,
+            leaders=leaders(nets),
+            bubbles=bubbles,
+            curves=curves,
+            history=history,
+            winners=winners(),
+            cards=cards,
+            tokens=TOKENS,
+            specs={drawing.name: drawing.spec for drawing in drawings},
+            fluid=[drawing.name for drawing in drawings if drawing.fluid],
+            style=Markup(_own("style.css")),
+            scripts=[Markup(script) for script in scripts],
+            hashes=[_hash(script) for script in scripts],
+            version=convarium.__version__,
+        )
     )
     return html, drawings
 

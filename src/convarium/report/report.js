@@ -4,6 +4,7 @@
   const root = document.documentElement;
   const data = JSON.parse(document.getElementById("report-data").textContent);
   const views = [];
+  const AXIS_PX = 70; // what names beside a square chart take
   let pinned = "";
   let shown = "";
   root.classList.add("js");
@@ -58,11 +59,13 @@
   async function enliven(figure) {
     const spec = data.specs[figure.dataset.chart];
     const live = figure.querySelector(".live");
+    live.hidden = false;
     if (data.fluid.includes(figure.dataset.chart)) {
       spec.width = "container";
       spec.autosize = { type: "fit-x", contains: "padding" };
+    } else {
+      spec.width = spec.height = Math.min(spec.width, live.clientWidth - AXIS_PX);
     }
-    live.hidden = false;
     const { view } = await vegaEmbed(live, spec, { actions: false, ast: true, renderer: "svg" });
     figure.classList.add("alive");
     if (figure.dataset.linked === undefined) return;

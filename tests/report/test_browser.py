@@ -46,10 +46,13 @@ class Visit:
         """Brings every chart near the screen, and waits until it is alive."""
         for figure in self.page.locator("figure[data-chart]").all():
             figure.scroll_into_view_if_needed()
-        self.page.wait_for_function(
-            "document.querySelectorAll('figure[data-chart]:not(.alive)').length === 0",
-            timeout=120_000,
-        )
+        self.settle("figure[data-chart]:not(.alive)", 0)
+
+    def settle(self, selector: str, count: int) -> None:
+        """Waits until so many elements match; the page's policy forbids waiting on a script."""
+        from playwright.sync_api import expect
+
+        expect(self.page.locator(selector)).to_have_count(count, timeout=120_000)
 
     def rows(self) -> list[str]:
         return self.page.locator("#results tbody tr .name a").all_inner_texts()
@@ -93,9 +96,8 @@ def test_heads_sort_by_pointer_and_by_key(visit, race):
 def test_a_row_fades_the_other_bubbles(visit):
     visit.page.mouse.move(0, 0)
     visit.page.locator("#row-n2").hover()
-    faded = "[...document.querySelectorAll('figure[data-chart=accuracy-macs] .live path')]"
-    faded += ".filter(path => path.getAttribute('opacity') === '0.15').length"
-    visit.page.wait_for_function(f"{faded} === {len(LINE_UP) - 1}")
+    faded = "figure[data-chart=accuracy-macs] .live path[opacity='0.15']"
+    visit.settle(faded, len(LINE_UP) - 1)
     assert "shown" in visit.page.locator(".chip[data-net=n2]").get_attribute("class")
 
 

@@ -75,15 +75,15 @@ def _row(entry: Entry, field: str, unit: str) -> dict[str, Any] | None:
         return None
     low, high = had(result, "top1_low"), had(result, "top1_high")
     known = low is not None and high is not None
-    low, high = 100 * (low or top1), 100 * (high or top1)
+    low, high = top1 if low is None else low, top1 if high is None else high
     return {
         "key": entry.key,
         "model": entry.model,
         "top1": 100 * top1,
-        "low": low,
-        "high": high,
+        "low": 100 * low,
+        "high": 100 * high,
         "top1_text": f"{100 * top1:.1f} %",
-        "interval": f"{low:.1f} to {high:.1f} %" if known else "not available",
+        "interval": f"{100 * low:.1f} to {100 * high:.1f} %" if known else "not available",
         "cost": cost,
         "cost_text": f"{cost:,.3g} {unit}" if cost < 1000 else f"{cost:,.0f} {unit}",
         "params": params,

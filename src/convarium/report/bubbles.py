@@ -7,7 +7,7 @@ from typing import Any
 
 import altair as alt
 
-from convarium.report.drawing import FONT, Drawing, faded, finished, log_axis
+from convarium.report.drawing import EDGE, FONT, Drawing, faded, finished, log_axis
 from convarium.report.entries import Entry, had
 from convarium.report.palette import variable
 from convarium.report.places import Spot, place
@@ -186,7 +186,6 @@ def _names(base: Any) -> list[Any]:
     """Each name twice, first with a wide edge of the card's colour, so that lines stay off it."""
     # Narrow screens name only the network that is picked: an empty text takes no room.
     text = alt.condition("width < 520 && datum.key !== picked", alt.value(""), "model:N")
-    edge = {"stroke": variable("card"), "strokeWidth": 4, "strokeJoin": "round"}
     return [
         base.mark_text(
             dx=alt.expr("datum.dx"),
@@ -198,7 +197,7 @@ def _names(base: Any) -> list[Any]:
             font=FONT,
             **style,
         ).encode(text=text, opacity=faded(1, 0))
-        for style in (edge, {})
+        for style in (EDGE, {})
     ]
 
 

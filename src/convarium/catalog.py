@@ -34,35 +34,53 @@ class Network:
 
 
 _LENET = (
-    Network("lenet5", "lenet", "lenet:LeNet5"),
-    Network("lenet_caffe", "lenet", "lenet:LeNetCaffe"),
+    Network("lenet5", "lenet", "lenet:LeNet5", departures=departures.LENET5),
+    Network("lenet_caffe", "lenet", "lenet:LeNetCaffe", departures=departures.LENET_CAFFE),
 )
 _ALEXNET = (
-    Network("alexnet_2gpu", "alexnet", "alexnet:AlexNet2GPU"),
-    Network("alexnet_ungrouped", "alexnet", "alexnet:AlexNet"),
-    Network("alexnet_owt", "alexnet", "alexnet:AlexNetOWT"),
+    Network("alexnet_2gpu", "alexnet", "alexnet:AlexNet2GPU", departures=departures.ALEXNET_2GPU),
+    Network(
+        "alexnet_ungrouped", "alexnet", "alexnet:AlexNet", departures=departures.ALEXNET_UNGROUPED
+    ),
+    Network("alexnet_owt", "alexnet", "alexnet:AlexNetOWT", departures=departures.ALEXNET_OWT),
 )
-_ZFNET = (Network("zfnet", "zfnet", "zfnet:ZFNet"),)
-_NIN = (
-    Network("nin_cifar10", "nin", "nin:NiN", {"table": "cifar-10", "num_classes": 10}),
-    Network("nin_cifar100", "nin", "nin:NiN", {"table": "cifar-100", "num_classes": 100}),
-    Network("nin_imagenet", "nin", "nin:NiN", {"table": "imagenet", "num_classes": 1000}),
+_ZFNET = (Network("zfnet", "zfnet", "zfnet:ZFNet", departures=departures.ZFNET),)
+_NIN = tuple(
+    Network(name, "nin", "nin:NiN", {"table": table, "num_classes": classes}, departs)
+    for name, table, classes, departs in (
+        ("nin_cifar10", "cifar-10", 10, departures.NIN_CIFAR),
+        ("nin_cifar100", "cifar-100", 100, departures.NIN_CIFAR),
+        ("nin_imagenet", "imagenet", 1000, departures.NIN_IMAGENET),
+    )
 )
 _VGG = (
     Network("vgg_a", "vgg", "vgg:VGG", {"column": "A"}),
     Network("vgg_a_lrn", "vgg", "vgg:VGG", {"column": "A-LRN"}),
-    Network("vgg_b", "vgg", "vgg:VGG", {"column": "B"}),
-    Network("vgg_c", "vgg", "vgg:VGG", {"column": "C"}),
-    Network("vgg_d", "vgg", "vgg:VGG", {"column": "D"}),
-    Network("vgg_e", "vgg", "vgg:VGG", {"column": "E"}),
-    Network("vgg_a_32px", "vgg", "vgg:VGG32px", {"column": "A"}),
+    Network("vgg_b", "vgg", "vgg:VGG", {"column": "B"}, departures.VGG_DEEPER),
+    Network("vgg_c", "vgg", "vgg:VGG", {"column": "C"}, departures.VGG_DEEPER),
+    Network("vgg_d", "vgg", "vgg:VGG", {"column": "D"}, departures.VGG_DEEPER),
+    Network("vgg_e", "vgg", "vgg:VGG", {"column": "E"}, departures.VGG_DEEPER),
+    Network("vgg_a_32px", "vgg", "vgg:VGG32px", {"column": "A"}, departures.VGG_32PX),
 )
 _GOOGLENET = (
-    Network("googlenet", "googlenet", "googlenet:GoogLeNet"),
-    Network("googlenet_aux", "googlenet", "googlenet:GoogLeNetAux", traced="train"),
-    Network("inception_naive", "googlenet", "googlenet:InceptionNaive", task="features"),
-    Network("inception_bottleneck", "googlenet", "googlenet:InceptionBottleneck", task="features"),
-    Network("googlenet_32px", "googlenet", "googlenet:GoogLeNet32px"),
+    Network("googlenet", "googlenet", "googlenet:GoogLeNet", {}, departures.GOOGLENET),
+    Network(
+        "googlenet_aux",
+        "googlenet",
+        "googlenet:GoogLeNetAux",
+        departures=departures.GOOGLENET,
+        traced="train",
+    ),
+    *(
+        Network(name, "googlenet", f"googlenet:{builder}", {}, departures.INCEPTION, "features")
+        for name, builder in (
+            ("inception_naive", "InceptionNaive"),
+            ("inception_bottleneck", "InceptionBottleneck"),
+        )
+    ),
+    Network(
+        "googlenet_32px", "googlenet", "googlenet:GoogLeNet32px", {}, departures.GOOGLENET_32PX
+    ),
 )
 _HE = "Paper silent on the values that fc starts from: He normal with fan-in, as for convolutions."
 _OPTION_A = "Paper silent on where option A puts its zero channels: half before, half after."

@@ -1,8 +1,9 @@
 """What is built: one row a network. Modules are named as strings, so listing imports nothing heavy.
 
-A row is (name, builder, options, departures). The builder is "module:callable" in
-`convarium.nets`; the options are its keyword arguments beside `in_channels` and `num_classes`.
-`departures` says how the network differs from the paper's words, and where the paper is silent.
+A row is a name, its builder as "module:callable" in `convarium.nets`, and the builder's keyword
+arguments beside `in_channels` and `num_classes`. Two words say more: `task=features` gives a
+feature map, and `traced=train` marks heads that run in training only, so that counts by name are
+of a forward pass in train mode. How a network departs from its paper stands in `departures.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from convarium import departures
+from convarium.departures import departures_of
 from convarium.errors import unknown_name
 
 
@@ -20,8 +21,7 @@ from convarium.errors import unknown_name
 class Network:
     """One row of the catalog.
 
-    `traced` is the mode whose forward pass holds the whole network: "train" where heads run in
-    training only, so that counts by name include them.
+    `traced` is the mode whose forward pass holds the whole network, "eval" or "train".
     """
 
     name: str
@@ -33,310 +33,183 @@ class Network:
     traced: str = "eval"
 
 
-_LENET = (
-    Network("lenet5", "lenet", "lenet:LeNet5", departures=departures.LENET5),
-    Network("lenet_caffe", "lenet", "lenet:LeNetCaffe", departures=departures.LENET_CAFFE),
-)
-_ALEXNET = (
-    Network("alexnet_2gpu", "alexnet", "alexnet:AlexNet2GPU", departures=departures.ALEXNET_2GPU),
-    Network(
-        "alexnet_ungrouped", "alexnet", "alexnet:AlexNet", departures=departures.ALEXNET_UNGROUPED
-    ),
-    Network("alexnet_owt", "alexnet", "alexnet:AlexNetOWT", departures=departures.ALEXNET_OWT),
-)
-_ZFNET = (Network("zfnet", "zfnet", "zfnet:ZFNet", departures=departures.ZFNET),)
-_NIN = tuple(
-    Network(name, "nin", "nin:NiN", {"table": table, "num_classes": classes}, departs)
-    for name, table, classes, departs in (
-        ("nin_cifar10", "cifar-10", 10, departures.NIN_CIFAR),
-        ("nin_cifar100", "cifar-100", 100, departures.NIN_CIFAR),
-        ("nin_imagenet", "imagenet", 1000, departures.NIN_IMAGENET),
-    )
-)
-_VGG = (
-    Network("vgg_a", "vgg", "vgg:VGG", {"column": "A"}),
-    Network("vgg_a_lrn", "vgg", "vgg:VGG", {"column": "A-LRN"}),
-    Network("vgg_b", "vgg", "vgg:VGG", {"column": "B"}, departures.VGG_DEEPER),
-    Network("vgg_c", "vgg", "vgg:VGG", {"column": "C"}, departures.VGG_DEEPER),
-    Network("vgg_d", "vgg", "vgg:VGG", {"column": "D"}, departures.VGG_DEEPER),
-    Network("vgg_e", "vgg", "vgg:VGG", {"column": "E"}, departures.VGG_DEEPER),
-    Network("vgg_a_32px", "vgg", "vgg:VGG32px", {"column": "A"}, departures.VGG_32PX),
-)
-_GOOGLENET = (
-    Network("googlenet", "googlenet", "googlenet:GoogLeNet", {}, departures.GOOGLENET),
-    Network(
-        "googlenet_aux",
-        "googlenet",
-        "googlenet:GoogLeNetAux",
-        departures=departures.GOOGLENET,
-        traced="train",
-    ),
-    *(
-        Network(name, "googlenet", f"googlenet:{builder}", {}, departures.INCEPTION, "features")
-        for name, builder in (
-            ("inception_naive", "InceptionNaive"),
-            ("inception_bottleneck", "InceptionBottleneck"),
-        )
-    ),
-    Network(
-        "googlenet_32px", "googlenet", "googlenet:GoogLeNet32px", {}, departures.GOOGLENET_32PX
-    ),
-)
-_HE = "Paper silent on the values that fc starts from: He normal with fan-in, as for convolutions."
-_OPTION_A = "Paper silent on where option A puts its zero channels: half before, half after."
-_STRIDE_1X1 = (
-    "Table 1 leaves open which layer has stride 2: the first 1x1, as in the authors' models."
-)
-_STRIDE_3X3 = "Not in the paper: stride 2 in the 3x3, as in fb.resnet.torch and torchvision."
-_POOL1 = (
-    "Paper silent on pool1's border: one pixel all round; the authors' models, the far side only."
-)
-_RESNET = (
-    *(
-        Network(f"plain{depth}", "resnet", "resnet:ResNet", options, (_POOL1, _HE))
-        for depth in (18, 34)
-        for options in ({"depth": depth, "shortcut": "none"},)
-    ),
-    *(
-        Network(f"resnet{depth}_{option.lower()}", "resnet", "resnet:ResNet", options, departures)
-        for depth in (18, 34)
-        for option in "ABC"
-        for options in ({"depth": depth, "shortcut": option},)
-        for departures in ((_OPTION_A, _POOL1, _HE) if option == "A" else (_POOL1, _HE),)
-    ),
-    *(
-        Network(f"resnet{depth}", "resnet", "resnet:ResNet", {"depth": depth}, departures)
-        for depth in (50, 101, 152)
-        for departures in ((_STRIDE_1X1, _POOL1, _HE),)
-    ),
-    *(
-        Network(f"resnet{depth}_v1_5", "resnet", "resnet:ResNetV15", options, (_STRIDE_3X3, _HE))
-        for depth in (50, 101, 152)
-        for options in ({"depth": depth},)
-    ),
-    *(
-        Network(f"resnet{depth}_cifar", "resnet", "resnet_cifar:ResNetCIFAR", options, departures)
-        for depth in (20, 32, 44, 56, 110, 1202)
-        for options, departures in (({"depth": depth}, (_OPTION_A, _HE)),)
-    ),
-    *(
-        Network(f"plain{depth}_cifar", "resnet", "resnet_cifar:PlainCIFAR", options, (_HE,))
-        for depth in (20, 32, 44, 56)
-        for options in ({"depth": depth},)
-    ),
-)
-_FAN_IN = (
-    "Paper silent on fan-in or fan-out of He's initial values: fan-in; the authors' code: out."
-)
-_PREACT_A = "Paper silent on what option A pads in a pre-activation unit: x, before its activation."
-_PREACT_STEM = (
-    "Paper silent on the stem: BN and ReLU after conv1, then max pooling, then each unit's own BN."
-)
-_PREACT_18 = "Not in the paper: 18 layers."
-_PREACT = (
-    *(
-        Network(f"preact_resnet{depth}", "preact_resnet", builder, {"depth": depth}, departures)
-        for builder in ("preact_resnet:PreActResNetCIFAR",)
-        for depth, departures in (
-            (110, (_PREACT_A, _OPTION_A, _FAN_IN)),
-            (164, (_FAN_IN,)),
-            (1001, (_FAN_IN,)),
-        )
-    ),
-    *(
-        Network(f"preact_resnet{depth}", "preact_resnet", builder, {"depth": depth}, departures)
-        for builder in ("preact_resnet:PreActResNet",)
-        for depth, departures in (
-            (18, (_PREACT_18, _PREACT_STEM, _FAN_IN)),
-            (152, (_PREACT_STEM, _FAN_IN)),
-            (200, (_PREACT_STEM, _FAN_IN)),
-        )
-    ),
-)
-_WIDE_STRIDE = "Paper silent on the stride's place: the 3x3, as in fb.resnet.torch."
-_WIDE = (
-    *(
-        Network(f"wrn_{size}", "wide_resnet", "wide_resnet:WideResNet", options, (_FAN_IN,))
-        for size in "40_1 40_2 40_4 16_4 16_8 28_10 40_8 28_12 22_8".split()
-        for depth, k in (map(int, size.split("_")),)
-        for options in ({"depth": depth, "widen": k},)
-    ),
-    *(
-        Network(f"wrn_{depth}_2_bottleneck", "wide_resnet", builder, {"depth": depth}, departures)
-        for builder in ("wide_resnet:WideBottleneckResNet",)
-        for depth, departures in (
-            (50, (_WIDE_STRIDE, _FAN_IN)),
-            (101, ("Not in the paper: torchvision's addition.", _WIDE_STRIDE, _FAN_IN)),
-        )
-    ),
-)
-_RESNEXT_CONV1 = "Paper silent on the filters of conv1: 64, as in the authors' code."
-_RESNEXT = (
-    *(
-        Network(f"resnext{depth}_{c}x4d", "resnext", "resnext:ResNeXt", options, (_FAN_IN,))
-        for depth, c in ((50, 32), (101, 32), (101, 64))
-        for options in ({"depth": depth, "cardinality": c, "width": 4},)
-    ),
-    *(
-        Network(f"resnext29_{c}x64d_cifar", "resnext", builder, options, (_RESNEXT_CONV1, _FAN_IN))
-        for builder in ("resnext:ResNeXtCIFAR",)
-        for c in (8, 16)
-        for options in ({"cardinality": c, "width": 64},)
-    ),
-)
-_ZEROS_BEHIND = "Paper silent on where the zero channels stand: behind, as in the authors' code."
-_NO_BIAS = "The authors' code gives convolutions a bias; before a batch norm it trains to nothing."
-_SVHN = (
-    "Paper silent on the filters at 152 layers: 16, 32, 64, as at 110; 3 x 25 blocks are its own."
-)
-_STOCHASTIC = (
-    *(
-        Network(f"stochastic_depth_{name}", "stochastic_depth", builder, options, departures)
-        for builder in ("stochastic_depth:StochasticDepthCIFAR",)
-        for name, depth, departures in (
-            ("110", 110, (_ZEROS_BEHIND, _NO_BIAS, _HE)),
-            ("152_svhn", 152, (_SVHN, _ZEROS_BEHIND, _NO_BIAS, _HE)),
-            ("1202", 1202, (_ZEROS_BEHIND, _NO_BIAS, _HE)),
-        )
-        for options in ({"depth": depth},)
-    ),
-    Network(
-        "stochastic_depth_152_imagenet",
-        "stochastic_depth",
-        "stochastic_depth:StochasticDepthImageNet",
-        departures=("Stride 2 in the 3x3: the paper trains fb.resnet.torch's ResNet-152.", _HE),
-    ),
-)
-_FRACTALNET = (
-    Network(
-        "fractalnet20_c3_cifar",
-        "fractalnet",
-        "fractalnet:FractalNetCIFAR",
-        {"columns": 3, "filters": 64},
-        departures.FRACTALNET,
-    ),
-    Network(
-        "fractalnet40_c4_cifar",
-        "fractalnet",
-        "fractalnet:FractalNetCIFAR",
-        {"columns": 4, "filters": 32},
-        departures.FRACTALNET_40,
-    ),
-    *(
-        Network(
-            f"fractalnet_thin_c{columns}",
-            "fractalnet",
-            "fractalnet:FractalNetCIFAR",
-            {"columns": columns, "filters": 16, "num_classes": 100},
-            departures.FRACTALNET,
-        )
-        for columns in (1, 2, 3, 4, 5, 6)
-    ),
-    Network(
-        "fractalnet34_c4_imagenet",
-        "fractalnet",
-        "fractalnet:FractalNetImageNet",
-        departures=departures.FRACTALNET_34,
-    ),
-)
-_DENSENET = (
-    *(
-        Network(f"densenet{depth}", "densenet", "densenet:DenseNet", {"depth": depth}, why)
-        for depth, why in (
-            (121, departures.DENSENET),
-            (169, departures.DENSENET),
-            (201, departures.DENSENET),
-            (264, departures.DENSENET_264),
-            (161, departures.DENSENET_161),
-        )
-    ),
-    *(
-        Network(
-            f"densenet_{depth}_{k}_cifar",
-            "densenet",
-            "densenet:DenseNetCIFAR",
-            {"depth": depth, "growth": k},
-            departures.DENSENET_PLAIN_CIFAR,
-        )
-        for depth, k in ((40, 12), (100, 12), (100, 24))
-    ),
-    *(
-        Network(
-            f"densenet_bc_{depth}_{k}_cifar",
-            "densenet",
-            "densenet:DenseNetBCCIFAR",
-            {"depth": depth, "growth": k},
-            departures.DENSENET_CIFAR,
-        )
-        for depth, k in ((100, 12), (250, 24), (190, 40))
-    ),
-)
-_SQUEEZENET = (
-    *(
-        Network(name, "squeezenet", "squeezenet:SqueezeNet", {"bypass": bypass}, why)
-        for name, bypass, why in (
-            ("squeezenet1_0", "none", departures.SQUEEZENET),
-            ("squeezenet_simple_bypass", "simple", departures.SQUEEZENET_SIMPLE),
-            ("squeezenet_complex_bypass", "complex", departures.SQUEEZENET_COMPLEX),
-        )
-    ),
-    *(
-        Network(name, "squeezenet", f"squeezenet:{builder}", departures=why)
-        for name, builder, why in (
-            ("squeezenet1_1", "SqueezeNet11", departures.SQUEEZENET_1_1),
-            ("squeezenet_32px", "SqueezeNet32px", departures.SQUEEZENET_32PX),
-        )
-    ),
-)
-_MOBILENET = (
-    *(
-        Network(
-            f"mobilenet_v1_{alpha:03}_{side}",
-            "mobilenet",
-            "mobilenet:MobileNetV1",
-            {"alpha": alpha / 100},
-            departures.MOBILENET,
-        )
-        for alpha in (100, 75, 50, 25)
-        for side in (224, 192, 160, 128)
-    ),
-    *(
-        Network(f"mobilenet_v1_{name}", "mobilenet", f"mobilenet:{builder}", options, why)
-        for name, builder, options, why in (
-            ("full_conv", "MobileNetV1FullConv", {}, departures.MOBILENET_FULL_CONV),
-            ("shallow", "MobileNetV1Shallow", {}, departures.MOBILENET),
-            ("050_32px", "MobileNetV1_32px", {"alpha": 0.5}, departures.MOBILENET_32PX),
-        )
-    ),
-)
-_DARKNET = (
-    Network("darknet19", "darknet", "darknet:Darknet19", departures=departures.DARKNET),
-    Network("darknet53", "darknet", "darknet:Darknet53", departures=departures.DARKNET),
-    Network("extraction", "darknet", "darknet:Extraction", departures=departures.EXTRACTION),
-)
+_TABLE = """
+[lenet]
+lenet5       lenet:LeNet5
+lenet_caffe  lenet:LeNetCaffe
 
-CATALOG: dict[str, Network] = {
-    row.name: row
-    for rows in (
-        _LENET,
-        _ALEXNET,
-        _ZFNET,
-        _NIN,
-        _VGG,
-        _GOOGLENET,
-        _RESNET,
-        _PREACT,
-        _WIDE,
-        _RESNEXT,
-        _STOCHASTIC,
-        _FRACTALNET,
-        _DENSENET,
-        _SQUEEZENET,
-        _MOBILENET,
-        _DARKNET,
-    )
-    for row in rows
-}
+[alexnet]
+alexnet_2gpu       alexnet:AlexNet2GPU
+alexnet_ungrouped  alexnet:AlexNet
+alexnet_owt        alexnet:AlexNetOWT
+
+[zfnet]
+zfnet  zfnet:ZFNet
+
+[nin]
+nin_cifar10   nin:NiN  table=cifar-10 num_classes=10
+nin_cifar100  nin:NiN  table=cifar-100 num_classes=100
+nin_imagenet  nin:NiN  table=imagenet num_classes=1000
+
+[vgg]
+vgg_a       vgg:VGG      column=A
+vgg_a_lrn   vgg:VGG      column=A-LRN
+vgg_b       vgg:VGG      column=B
+vgg_c       vgg:VGG      column=C
+vgg_d       vgg:VGG      column=D
+vgg_e       vgg:VGG      column=E
+vgg_a_32px  vgg:VGG32px  column=A
+
+[googlenet]
+googlenet             googlenet:GoogLeNet
+googlenet_aux         googlenet:GoogLeNetAux         traced=train
+inception_naive       googlenet:InceptionNaive       task=features
+inception_bottleneck  googlenet:InceptionBottleneck  task=features
+googlenet_32px        googlenet:GoogLeNet32px
+
+[resnet]
+plain18           resnet:ResNet             depth=18 shortcut=none
+plain34           resnet:ResNet             depth=34 shortcut=none
+resnet18_a        resnet:ResNet             depth=18 shortcut=A
+resnet18_b        resnet:ResNet             depth=18 shortcut=B
+resnet18_c        resnet:ResNet             depth=18 shortcut=C
+resnet34_a        resnet:ResNet             depth=34 shortcut=A
+resnet34_b        resnet:ResNet             depth=34 shortcut=B
+resnet34_c        resnet:ResNet             depth=34 shortcut=C
+resnet50          resnet:ResNet             depth=50
+resnet101         resnet:ResNet             depth=101
+resnet152         resnet:ResNet             depth=152
+resnet50_v1_5     resnet:ResNetV15          depth=50
+resnet101_v1_5    resnet:ResNetV15          depth=101
+resnet152_v1_5    resnet:ResNetV15          depth=152
+resnet20_cifar    resnet_cifar:ResNetCIFAR  depth=20
+resnet32_cifar    resnet_cifar:ResNetCIFAR  depth=32
+resnet44_cifar    resnet_cifar:ResNetCIFAR  depth=44
+resnet56_cifar    resnet_cifar:ResNetCIFAR  depth=56
+resnet110_cifar   resnet_cifar:ResNetCIFAR  depth=110
+resnet1202_cifar  resnet_cifar:ResNetCIFAR  depth=1202
+plain20_cifar     resnet_cifar:PlainCIFAR   depth=20
+plain32_cifar     resnet_cifar:PlainCIFAR   depth=32
+plain44_cifar     resnet_cifar:PlainCIFAR   depth=44
+plain56_cifar     resnet_cifar:PlainCIFAR   depth=56
+
+[preact_resnet]
+preact_resnet110   preact_resnet:PreActResNetCIFAR  depth=110
+preact_resnet164   preact_resnet:PreActResNetCIFAR  depth=164
+preact_resnet1001  preact_resnet:PreActResNetCIFAR  depth=1001
+preact_resnet18    preact_resnet:PreActResNet       depth=18
+preact_resnet152   preact_resnet:PreActResNet       depth=152
+preact_resnet200   preact_resnet:PreActResNet       depth=200
+
+[wide_resnet]
+wrn_40_1              wide_resnet:WideResNet            depth=40 widen=1
+wrn_40_2              wide_resnet:WideResNet            depth=40 widen=2
+wrn_40_4              wide_resnet:WideResNet            depth=40 widen=4
+wrn_16_4              wide_resnet:WideResNet            depth=16 widen=4
+wrn_16_8              wide_resnet:WideResNet            depth=16 widen=8
+wrn_28_10             wide_resnet:WideResNet            depth=28 widen=10
+wrn_40_8              wide_resnet:WideResNet            depth=40 widen=8
+wrn_28_12             wide_resnet:WideResNet            depth=28 widen=12
+wrn_22_8              wide_resnet:WideResNet            depth=22 widen=8
+wrn_50_2_bottleneck   wide_resnet:WideBottleneckResNet  depth=50
+wrn_101_2_bottleneck  wide_resnet:WideBottleneckResNet  depth=101
+
+[resnext]
+resnext50_32x4d         resnext:ResNeXt       depth=50 cardinality=32 width=4
+resnext101_32x4d        resnext:ResNeXt       depth=101 cardinality=32 width=4
+resnext101_64x4d        resnext:ResNeXt       depth=101 cardinality=64 width=4
+resnext29_8x64d_cifar   resnext:ResNeXtCIFAR  cardinality=8 width=64
+resnext29_16x64d_cifar  resnext:ResNeXtCIFAR  cardinality=16 width=64
+
+[stochastic_depth]
+stochastic_depth_110           stochastic_depth:StochasticDepthCIFAR     depth=110
+stochastic_depth_152_svhn      stochastic_depth:StochasticDepthCIFAR     depth=152
+stochastic_depth_1202          stochastic_depth:StochasticDepthCIFAR     depth=1202
+stochastic_depth_152_imagenet  stochastic_depth:StochasticDepthImageNet
+
+[fractalnet]
+fractalnet20_c3_cifar     fractalnet:FractalNetCIFAR     columns=3 filters=64
+fractalnet40_c4_cifar     fractalnet:FractalNetCIFAR     columns=4 filters=32
+fractalnet_thin_c1        fractalnet:FractalNetCIFAR     columns=1 filters=16 num_classes=100
+fractalnet_thin_c2        fractalnet:FractalNetCIFAR     columns=2 filters=16 num_classes=100
+fractalnet_thin_c3        fractalnet:FractalNetCIFAR     columns=3 filters=16 num_classes=100
+fractalnet_thin_c4        fractalnet:FractalNetCIFAR     columns=4 filters=16 num_classes=100
+fractalnet_thin_c5        fractalnet:FractalNetCIFAR     columns=5 filters=16 num_classes=100
+fractalnet_thin_c6        fractalnet:FractalNetCIFAR     columns=6 filters=16 num_classes=100
+fractalnet34_c4_imagenet  fractalnet:FractalNetImageNet
+
+[densenet]
+densenet121               densenet:DenseNet         depth=121
+densenet169               densenet:DenseNet         depth=169
+densenet201               densenet:DenseNet         depth=201
+densenet264               densenet:DenseNet         depth=264
+densenet161               densenet:DenseNet         depth=161
+densenet_40_12_cifar      densenet:DenseNetCIFAR    depth=40 growth=12
+densenet_100_12_cifar     densenet:DenseNetCIFAR    depth=100 growth=12
+densenet_100_24_cifar     densenet:DenseNetCIFAR    depth=100 growth=24
+densenet_bc_100_12_cifar  densenet:DenseNetBCCIFAR  depth=100 growth=12
+densenet_bc_250_24_cifar  densenet:DenseNetBCCIFAR  depth=250 growth=24
+densenet_bc_190_40_cifar  densenet:DenseNetBCCIFAR  depth=190 growth=40
+
+[squeezenet]
+squeezenet1_0              squeezenet:SqueezeNet      bypass=none
+squeezenet_simple_bypass   squeezenet:SqueezeNet      bypass=simple
+squeezenet_complex_bypass  squeezenet:SqueezeNet      bypass=complex
+squeezenet1_1              squeezenet:SqueezeNet11
+squeezenet_32px            squeezenet:SqueezeNet32px
+
+[mobilenet]
+mobilenet_v1_100_224    mobilenet:MobileNetV1          alpha=1.0
+mobilenet_v1_100_192    mobilenet:MobileNetV1          alpha=1.0
+mobilenet_v1_100_160    mobilenet:MobileNetV1          alpha=1.0
+mobilenet_v1_100_128    mobilenet:MobileNetV1          alpha=1.0
+mobilenet_v1_075_224    mobilenet:MobileNetV1          alpha=0.75
+mobilenet_v1_075_192    mobilenet:MobileNetV1          alpha=0.75
+mobilenet_v1_075_160    mobilenet:MobileNetV1          alpha=0.75
+mobilenet_v1_075_128    mobilenet:MobileNetV1          alpha=0.75
+mobilenet_v1_050_224    mobilenet:MobileNetV1          alpha=0.5
+mobilenet_v1_050_192    mobilenet:MobileNetV1          alpha=0.5
+mobilenet_v1_050_160    mobilenet:MobileNetV1          alpha=0.5
+mobilenet_v1_050_128    mobilenet:MobileNetV1          alpha=0.5
+mobilenet_v1_025_224    mobilenet:MobileNetV1          alpha=0.25
+mobilenet_v1_025_192    mobilenet:MobileNetV1          alpha=0.25
+mobilenet_v1_025_160    mobilenet:MobileNetV1          alpha=0.25
+mobilenet_v1_025_128    mobilenet:MobileNetV1          alpha=0.25
+mobilenet_v1_full_conv  mobilenet:MobileNetV1FullConv
+mobilenet_v1_shallow    mobilenet:MobileNetV1Shallow
+mobilenet_v1_050_32px   mobilenet:MobileNetV1_32px     alpha=0.5
+
+[darknet]
+darknet19   darknet:Darknet19
+darknet53   darknet:Darknet53
+extraction  darknet:Extraction
+"""
+
+
+def _rows(table: str) -> dict[str, Network]:
+    rows: dict[str, Network] = {}
+    family = ""
+    for line in filter(None, table.splitlines()):
+        if line.startswith("["):
+            family = line.strip("[]")
+            continue
+        name, builder, *words = line.split()
+        options = {key: _value(value) for key, value in (word.split("=") for word in words)}
+        marks = {key: options.pop(key) for key in ("task", "traced") if key in options}
+        rows[name] = Network(name, family, builder, options, departures_of(name), **marks)
+    return rows
+
+
+def _value(word: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(word)
+        except ValueError:
+            continue
+    return word
+
+
+CATALOG: dict[str, Network] = _rows(_TABLE)
 
 ALIASES: dict[str, str] = {
     "alexnet": "alexnet_2gpu",

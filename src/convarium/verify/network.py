@@ -10,15 +10,15 @@ from math import prod
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from convarium import catalog
 from convarium.cost.macs import count_macs
 from convarium.cost.report import trace_module
 from convarium.facts import model_facts
 from convarium.trace import Op, TraceRow
+from convarium.verify.meta import Answers, WithoutValues, tensors_in
 
 _PRODUCTS = ("addmm", "mm")
 _OPERATORS = {
@@ -93,7 +93,7 @@ def build(name: str, size: tuple[int, ...] | None = None) -> Network:
 def _build(name: str, size: tuple[int, ...]) -> Network:
     from convarium.api import create_model
 
-    with torch.device("meta"):
+    with WithoutValues(), torch.device("meta"):
         model = create_model(name)
     return read(model, size, name=name, training=catalog.find(name).traced == "train")
 
@@ -198,22 +198,22 @@ class _LongestPath(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.depth = self.conv_depth = 0
+        self._answers = Answers()
         self._at: dict[int, tuple[int, int]] = {}
         self._keep: list[Any] = []  # ids stay unique while the tensors live
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        out = func(*args, **(kwargs or {}))
-        before = [self._at.get(id(t), (0, 0)) for t in tree_leaves(args) if isinstance(t, Tensor)]
+        out = self._answers.run(func, args, kwargs or {})
+        before = [self._at.get(id(t), (0, 0)) for t in tensors_in(args)]
         depth = max((d for d, _ in before), default=0)
         conv_depth = max((c for _, c in before), default=0)
         name = func.overloadpacket.__name__
         depth += name in ("convolution", *_PRODUCTS)
         conv_depth += name == "convolution"
         self.depth, self.conv_depth = max(self.depth, depth), max(self.conv_depth, conv_depth)
-        for t in tree_leaves(out):
-            if isinstance(t, Tensor):
-                self._at[id(t)] = (depth, conv_depth)
-                self._keep.append(t)
+        for t in tensors_in(out):
+            self._at[id(t)] = (depth, conv_depth)
+            self._keep.append(t)
         return out

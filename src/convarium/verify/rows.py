@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from math import prod
 
@@ -55,15 +56,22 @@ class _Pool:
 
     def __init__(self, layers: list[Layer]) -> None:
         self.free = {x.name: x for x in layers}
+        self._holding: dict[str, list[Layer]] = defaultdict(list)  # by each part of the path
+        for x in layers:
+            for part in set(x.name.lower().split(".")):
+                self._holding[part].append(x)
 
     def take_named(self, row: LayerRow) -> tuple[Layer, ...]:
         """The layers whose path holds the row's, with the fewest parts beside it."""
-        path = f".{_path(row)}."
+        parts = _path(row).split(".")
         if row.kind in _JOINS:  # a join has no module: its block's path, then the operator
-            path = f".{_path(row).rpartition('.')[0]}."
-        fits = [x for x in self.free.values() if path in f".{x.name.lower()}." and _kin(row, x)]
-        if row.kind in _JOINS and path == "..":
+            parts = parts[:-1]
+        if not parts:
             return ()
+        path = f".{'.'.join(parts)}."
+        rarest = min((self._holding.get(part, []) for part in parts), key=len)
+        free = [x for x in rarest if x.name in self.free]
+        fits = [x for x in free if path in f".{x.name.lower()}." and _kin(row, x)]
         least = min((x.name.count(".") for x in fits), default=0)
         named = [x for x in fits if x.name.count(".") == least]
         return self._claim(named if _are_towers(named) else named[:1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from os import PathLike
 from typing import TYPE_CHECKING
 
@@ -50,16 +49,9 @@ def create_model(
         UsageError: no such network, or an argument that it does not take.
         InputError: the weights are not this network's.
     """
-    row = catalog.find(name)
-    options = dict(row.options)
-    for key, value in (("num_classes", num_classes), ("in_channels", in_channels)):
-        if value is not None:
-            _at_least_one(row.name, key, value)
-            options[key] = value
-    if row.task == "features" and num_classes is not None:
-        raise UsageError(f"{row.name} gives a feature map: it takes no num_classes.")
-    module, builder = row.builder.split(":")
-    model: nn.Module = getattr(import_module(f"convarium.nets.{module}"), builder)(**options)
+    from convarium.nets.build import build
+
+    model = build(name, num_classes=num_classes, in_channels=in_channels)
     if weights is not None:
         from convarium.train.weights import load_own_weights
 
@@ -105,8 +97,3 @@ def measure_cost(
     return cost_of(
         model, input_size, name=name, batch_size=batch_size, training=training, device=device
     )
-
-
-def _at_least_one(name: str, key: str, value: int) -> None:
-    if value < 1:
-        raise UsageError(f"{name}: {key} must be at least 1, not {value}.")

@@ -63,119 +63,125 @@ _GOOGLENET = (
     Network("inception_bottleneck", "googlenet", "googlenet:InceptionBottleneck", task="features"),
     Network("googlenet_32px", "googlenet", "googlenet:GoogLeNet32px"),
 )
+_HE = "Paper silent on the values that fc starts from: He normal with fan-in, as for convolutions."
+_OPTION_A = "Paper silent on where option A puts its zero channels: half before, half after."
+_STRIDE_1X1 = (
+    "Table 1 leaves open which layer has stride 2: the first 1x1, as in the authors' models."
+)
+_STRIDE_3X3 = "Not in the paper: stride 2 in the 3x3, as in fb.resnet.torch and torchvision."
 _RESNET = (
-    Network("plain18", "resnet", "resnet:ResNet", {"depth": 18, "shortcut": "none"}),
-    Network("plain34", "resnet", "resnet:ResNet", {"depth": 34, "shortcut": "none"}),
     *(
-        Network(f"resnet{depth}_{option.lower()}", "resnet", "resnet:ResNet", options)
+        Network(f"plain{depth}", "resnet", "resnet:ResNet", options, (_HE,))
+        for depth in (18, 34)
+        for options in ({"depth": depth, "shortcut": "none"},)
+    ),
+    *(
+        Network(f"resnet{depth}_{option.lower()}", "resnet", "resnet:ResNet", options, departures)
         for depth in (18, 34)
         for option in "ABC"
         for options in ({"depth": depth, "shortcut": option},)
+        for departures in ((_OPTION_A, _HE) if option == "A" else (_HE,),)
     ),
-    Network("resnet50", "resnet", "resnet:ResNet", {"depth": 50}),
-    Network("resnet101", "resnet", "resnet:ResNet", {"depth": 101}),
-    Network("resnet152", "resnet", "resnet:ResNet", {"depth": 152}),
-    Network("resnet50_v1_5", "resnet", "resnet:ResNetV15", {"depth": 50}),
-    Network("resnet101_v1_5", "resnet", "resnet:ResNetV15", {"depth": 101}),
-    Network("resnet152_v1_5", "resnet", "resnet:ResNetV15", {"depth": 152}),
     *(
-        Network(f"resnet{depth}_cifar", "resnet", "resnet_cifar:ResNetCIFAR", {"depth": depth})
+        Network(f"resnet{depth}", "resnet", "resnet:ResNet", {"depth": depth}, (_STRIDE_1X1, _HE))
+        for depth in (50, 101, 152)
+    ),
+    *(
+        Network(f"resnet{depth}_v1_5", "resnet", "resnet:ResNetV15", options, (_STRIDE_3X3, _HE))
+        for depth in (50, 101, 152)
+        for options in ({"depth": depth},)
+    ),
+    *(
+        Network(f"resnet{depth}_cifar", "resnet", "resnet_cifar:ResNetCIFAR", options, departures)
         for depth in (20, 32, 44, 56, 110, 1202)
+        for options, departures in (({"depth": depth}, (_OPTION_A, _HE)),)
     ),
     *(
-        Network(f"plain{depth}_cifar", "resnet", "resnet_cifar:PlainCIFAR", {"depth": depth})
+        Network(f"plain{depth}_cifar", "resnet", "resnet_cifar:PlainCIFAR", options, (_HE,))
         for depth in (20, 32, 44, 56)
+        for options in ({"depth": depth},)
     ),
 )
+_FAN_IN = (
+    "Paper silent on fan-in or fan-out of He's initial values: fan-in; the authors' code: out."
+)
+_PREACT_A = "Paper silent on what option A pads in a pre-activation unit: x, before its activation."
+_PREACT_STEM = (
+    "Paper silent on the stem: BN and ReLU after conv1, then max pooling, then each unit's own BN."
+)
+_PREACT_18 = "Not in the paper: 18 layers."
 _PREACT = (
     *(
-        Network(
-            f"preact_resnet{depth}", "preact_resnet", "preact_resnet:PreActResNetCIFAR", options
+        Network(f"preact_resnet{depth}", "preact_resnet", builder, {"depth": depth}, departures)
+        for builder in ("preact_resnet:PreActResNetCIFAR",)
+        for depth, departures in (
+            (110, (_PREACT_A, _OPTION_A, _FAN_IN)),
+            (164, (_FAN_IN,)),
+            (1001, (_FAN_IN,)),
         )
-        for depth in (110, 164, 1001)
-        for options in ({"depth": depth},)
     ),
     *(
-        Network(f"preact_resnet{depth}", "preact_resnet", "preact_resnet:PreActResNet", options)
-        for depth in (18, 152, 200)
-        for options in ({"depth": depth},)
+        Network(f"preact_resnet{depth}", "preact_resnet", builder, {"depth": depth}, departures)
+        for builder in ("preact_resnet:PreActResNet",)
+        for depth, departures in (
+            (18, (_PREACT_18, _PREACT_STEM, _FAN_IN)),
+            (152, (_PREACT_STEM, _FAN_IN)),
+            (200, (_PREACT_STEM, _FAN_IN)),
+        )
     ),
 )
+_WIDE_STRIDE = "Paper silent on the stride's place: the 3x3, as in fb.resnet.torch."
 _WIDE = (
     *(
-        Network(f"wrn_{depth}_{k}", "wide_resnet", "wide_resnet:WideResNet", options)
-        for depth, k in (
-            (40, 1),
-            (40, 2),
-            (40, 4),
-            (16, 4),
-            (16, 8),
-            (28, 10),
-            (40, 8),
-            (28, 12),
-            (22, 8),
-        )
+        Network(f"wrn_{size}", "wide_resnet", "wide_resnet:WideResNet", options, (_FAN_IN,))
+        for size in "40_1 40_2 40_4 16_4 16_8 28_10 40_8 28_12 22_8".split()
+        for depth, k in (map(int, size.split("_")),)
         for options in ({"depth": depth, "widen": k},)
     ),
-    Network(
-        "wrn_50_2_bottleneck", "wide_resnet", "wide_resnet:WideBottleneckResNet", {"depth": 50}
-    ),
-    Network(
-        "wrn_101_2_bottleneck", "wide_resnet", "wide_resnet:WideBottleneckResNet", {"depth": 101}
+    *(
+        Network(f"wrn_{depth}_2_bottleneck", "wide_resnet", builder, {"depth": depth}, departures)
+        for builder in ("wide_resnet:WideBottleneckResNet",)
+        for depth, departures in (
+            (50, (_WIDE_STRIDE, _FAN_IN)),
+            (101, ("Not in the paper: torchvision's addition.", _WIDE_STRIDE, _FAN_IN)),
+        )
     ),
 )
+_RESNEXT_CONV1 = "Paper silent on the filters of conv1: 64, as in the authors' code."
 _RESNEXT = (
-    Network(
-        "resnext50_32x4d",
-        "resnext",
-        "resnext:ResNeXt",
-        {"depth": 50, "cardinality": 32, "width": 4},
+    *(
+        Network(f"resnext{depth}_{c}x4d", "resnext", "resnext:ResNeXt", options, (_FAN_IN,))
+        for depth, c in ((50, 32), (101, 32), (101, 64))
+        for options in ({"depth": depth, "cardinality": c, "width": 4},)
     ),
-    Network(
-        "resnext101_32x4d",
-        "resnext",
-        "resnext:ResNeXt",
-        {"depth": 101, "cardinality": 32, "width": 4},
+    *(
+        Network(f"resnext29_{c}x64d_cifar", "resnext", builder, options, (_RESNEXT_CONV1, _FAN_IN))
+        for builder in ("resnext:ResNeXtCIFAR",)
+        for c in (8, 16)
+        for options in ({"cardinality": c, "width": 64},)
     ),
-    Network(
-        "resnext101_64x4d",
-        "resnext",
-        "resnext:ResNeXt",
-        {"depth": 101, "cardinality": 64, "width": 4},
-    ),
-    Network(
-        "resnext29_8x64d_cifar", "resnext", "resnext:ResNeXtCIFAR", {"cardinality": 8, "width": 64}
-    ),
-    Network(
-        "resnext29_16x64d_cifar",
-        "resnext",
-        "resnext:ResNeXtCIFAR",
-        {"cardinality": 16, "width": 64},
-    ),
+)
+_ZEROS_BEHIND = "Paper silent on where the zero channels stand: behind, as in the authors' code."
+_NO_BIAS = "The authors' code gives convolutions a bias; before a batch norm it trains to nothing."
+_SVHN = (
+    "Paper silent on the filters at 152 layers: 16, 32, 64, as at 110; 3 x 25 blocks are its own."
 )
 _STOCHASTIC = (
-    Network(
-        "stochastic_depth_110",
-        "stochastic_depth",
-        "stochastic_depth:StochasticDepthCIFAR",
-        {"depth": 110},
-    ),
-    Network(
-        "stochastic_depth_152_svhn",
-        "stochastic_depth",
-        "stochastic_depth:StochasticDepthCIFAR",
-        {"depth": 152},
-    ),
-    Network(
-        "stochastic_depth_1202",
-        "stochastic_depth",
-        "stochastic_depth:StochasticDepthCIFAR",
-        {"depth": 1202},
+    *(
+        Network(f"stochastic_depth_{name}", "stochastic_depth", builder, options, departures)
+        for builder in ("stochastic_depth:StochasticDepthCIFAR",)
+        for name, depth, departures in (
+            ("110", 110, (_ZEROS_BEHIND, _NO_BIAS, _HE)),
+            ("152_svhn", 152, (_SVHN, _ZEROS_BEHIND, _NO_BIAS, _HE)),
+            ("1202", 1202, (_ZEROS_BEHIND, _NO_BIAS, _HE)),
+        )
+        for options in ({"depth": depth},)
     ),
     Network(
         "stochastic_depth_152_imagenet",
         "stochastic_depth",
         "stochastic_depth:StochasticDepthImageNet",
+        departures=("Stride 2 in the 3x3: the paper trains fb.resnet.torch's ResNet-152.", _HE),
     ),
 )
 _FRACTALNET = (

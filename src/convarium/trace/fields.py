@@ -5,9 +5,11 @@ Source: r_l = r_(l-1) + (k_l - 1) * prod(strides before l), per axis, the larges
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,43 @@ class Field:
         ]
         steps = [s * t for s, t in zip(self.step, stride, strict=True)]
         return Field((sides[0], sides[1]), (steps[0], steps[1]))
+
+
+class FieldMap:
+    """The receptive field of every tensor met so far that still has rows and columns."""
+
+    def __init__(self, inputs: Iterable[Tensor]) -> None:
+        self._fields: dict[int, Field] = {}
+        self._keep: list[Tensor] = []  # an id means one tensor while it lives
+        for x in inputs:
+            self._remember(x, Field() if x.dim() == 4 else None)
+
+    def of(self, tensor: Tensor) -> Field | None:
+        """The field of `tensor`, None where it has none."""
+        return self._fields.get(id(tensor))
+
+    def carry(
+        self, name: str, specs: tuple[Any, ...], sources: Iterable[Any], outputs: Iterable[Tensor]
+    ) -> None:
+        """Writes down the field of one operator's outputs.
+
+        Args:
+            name: of the operator.
+            specs: its arguments, tensors as specs.
+            sources: the tensors among its arguments, other values are passed over.
+            outputs: the tensors it gave.
+        """
+        met = [self._fields[id(t)] for t in sources if id(t) in self._fields]
+        field = largest(met)
+        for t in outputs:
+            self._remember(t, field and after(name, specs, t.shape, field))
+
+    def _remember(self, t: Tensor, field: Field | None) -> None:
+        self._keep.append(t)
+        if field is not None:
+            self._fields[id(t)] = field
+        else:
+            self._fields.pop(id(t), None)
 
 
 def largest(fields: Sequence[Field]) -> Field | None:

@@ -1,8 +1,8 @@
 """Runs a module once and writes down every operator, under the module that called it.
 
 One dispatch mode sees every operator below autograd; global forward hooks keep the module stack.
-Tensors that are not on the tracing device are replaced by empty ones of the same shape as they
-pass, so the user's model is neither copied, moved nor changed, whatever its device and size.
+Tensors that are not on the tracing device are replaced by empty ones as they pass, so the user's
+model is neither copied, moved nor changed, whatever its device and size.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -21,10 +21,11 @@ from torch.nn.modules.module import (
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from convarium.trace.fields import Field, after, largest
+from convarium.trace.fields import FieldMap
 from convarium.trace.rows import Op, TensorSpec, TraceRow
+from convarium.trace.standins import StandIns
 
-# Views and bookkeeping move no data: they get no row of their own.
+# Views and bookkeeping move no data: outside a leaf they get no row of their own.
 _FREE = frozenset(
     """
     view _unsafe_view reshape permute transpose t squeeze unsqueeze expand detach alias
@@ -58,80 +59,85 @@ def _module_stack(tracer: _Tracer) -> Iterator[None]:
         leave.remove()
 
 
+class _Frame(NamedTuple):
+    """A module whose forward runs: `row` is set for a leaf, `inside_leaf` for what it calls."""
+
+    path: str
+    inside_leaf: bool
+    row: TraceRow | None
+
+
 class _Tracer(TorchDispatchMode):
     def __init__(self, model: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         super().__init__()
-        self._device = inputs[0].device
+        self._trainable = list(model.parameters())
+        self._stand_ins = StandIns(inputs[0].device, self._trainable)
+        self._fields = FieldMap(inputs)
         self._paths = {id(m): path for path, m in model.named_modules()}
-        self._originals = {id(p): id(p) for p in model.parameters()}  # stand-ins join in
-        self._model = model
-        self._stack: list[tuple[str, bool, TraceRow | None]] = []
+        self._stack: list[_Frame] = []
         self._rows: list[TraceRow] = []
         self._calls: Counter[str] = Counter()
         self._counted: set[int] = set()
-        self._stand_ins: dict[int, Tensor] = {}
-        self._keep: list[Tensor] = []  # ids below stay unique while the tensors live
-        self._fields: dict[int, Field] = {}
-        for x in inputs:
-            self._remember(x, Field() if x.dim() == 4 else None)
 
     def enter(self, module: nn.Module, args: Any) -> None:
-        path = self._paths.get(id(module))
-        if path is None:
-            path = f"{self._path()}.{type(module).__name__}".lstrip(".")
-        is_leaf = next(module.children(), None) is None
-        inside_leaf = bool(self._stack) and self._stack[-1][1]
+        inside_leaf = bool(self._stack) and self._stack[-1].inside_leaf
+        is_leaf = not inside_leaf and next(module.children(), None) is None
+        kind = type(module).__name__
+        path = self._paths.get(id(module), self._below(kind))
         row = None
-        if is_leaf and not inside_leaf:
-            row = self._new_row(path or type(module).__name__, type(module).__name__)
+        if is_leaf:
+            row = self._new_row(path or kind, kind)
             for p in module.parameters(recurse=False):
                 self._count(p, row)
-        self._stack.append((path, is_leaf or inside_leaf, row))
+        self._stack.append(_Frame(path, is_leaf or inside_leaf, row))
 
     def leave(self, module: nn.Module, args: Any, output: Any) -> None:
-        _, _, row = self._stack.pop()
+        row = self._stack.pop().row
         if row is not None:
             self._set_output(row, output)
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        kwargs = kwargs or {}
-        args, kwargs = tree_map(self._stand_in, (args, kwargs))
+        args, kwargs = tree_map(self._stand_ins.of, (args, kwargs or {}))
         out = func(*args, **kwargs)
-        name = func.overloadpacket.__name__.rstrip("_")
-        specs = tree_map(_spec, args)
-        outputs = tuple(_spec(t) for t in tree_leaves(out) if isinstance(t, Tensor))
-        op = Op(name, specs, tree_map(_spec, kwargs), outputs, torch.Tag.pointwise in func.tags)
-        self._carry_fields(name, specs, args, out)
-        row = self._current_row(op, out)
+        outputs = [t for t in tree_leaves(out) if isinstance(t, Tensor)]
+        used = tree_leaves((args, kwargs))
+        op = Op(
+            name=func.overloadpacket.__name__.rstrip("_"),
+            args=tree_map(_spec, args),
+            kwargs=tree_map(_spec, kwargs),
+            outputs=tuple(map(_spec, outputs)),
+            pointwise=torch.Tag.pointwise in func.tags,
+        )
+        self._fields.carry(op.name, op.args, used, outputs)
+        row = self._row_of(op.name, out)
         if row is not None:
             row.ops.append(op)
-            for t in tree_leaves((args, kwargs)):
-                self._count(t, row)
+            for value in used:
+                self._count(value, row)
         return out
 
     def finish(self) -> list[TraceRow]:
         """The rows, with one more for parameters that the forward pass never used."""
-        unused = [p for p in self._model.parameters() if id(p) not in self._counted]
-        if unused:
-            row = TraceRow("(unused parameters)", "unused", 0)
-            for p in unused:
-                self._count(p, row)
-            self._rows.append(row)
-        return self._rows
+        unused = TraceRow("(unused parameters)", "unused", 0)
+        for p in self._trainable:
+            self._count(p, unused)
+        return [*self._rows, unused] if unused.params else self._rows
 
-    def _current_row(self, op: Op, out: Any) -> TraceRow | None:
-        for _, in_leaf, row in reversed(self._stack):
-            if row is not None:
-                return row
-            if not in_leaf:
-                break
-        if op.name in _FREE:
+    def _row_of(self, name: str, out: Any) -> TraceRow | None:
+        """The row an operator belongs to: its leaf's, or one of its own."""
+        if self._stack and self._stack[-1].inside_leaf:
+            return next(frame.row for frame in reversed(self._stack) if frame.row is not None)
+        if name in _FREE:
             return None
-        row = self._new_row(f"{self._path()}.{op.name}".lstrip("."), op.name)
+        row = self._new_row(self._below(name), name)
         self._set_output(row, out)
         return row
+
+    def _below(self, name: str) -> str:
+        """The name of something that the running module calls."""
+        return f"{self._stack[-1].path}.{name}".lstrip(".") if self._stack else name
 
     def _new_row(self, name: str, kind: str) -> TraceRow:
         row = TraceRow(name, kind, self._calls[name])
@@ -145,48 +151,15 @@ class _Tracer(TorchDispatchMode):
             return
         row.output_shape = tuple(tensors[0].shape)
         row.output_bytes = sum(_spec(t).nbytes for t in tensors)
-        field = self._fields.get(id(tensors[0]))
+        field = self._fields.of(tensors[0])
         if field is not None:
             row.receptive_field, row.stride = max(field.side), max(field.step)
 
-    def _count(self, p: Any, row: TraceRow) -> None:
-        original = self._originals.get(id(p))
+    def _count(self, value: Any, row: TraceRow) -> None:
+        original = self._stand_ins.original(value)
         if original is not None and original not in self._counted:
             self._counted.add(original)
-            row.params += p.numel()
-
-    def _carry_fields(self, name: str, specs: Any, args: Any, out: Any) -> None:
-        seen = [self._fields[id(t)] for t in tree_leaves(args) if id(t) in self._fields]
-        field = largest(seen)
-        for t in tree_leaves(out):
-            if isinstance(t, Tensor):
-                behind = field and after(name, specs, t.shape, field)
-                self._remember(t, behind)
-
-    def _remember(self, t: Tensor, field: Field | None) -> None:
-        self._keep.append(t)
-        if field is not None:
-            self._fields[id(t)] = field
-        else:
-            self._fields.pop(id(t), None)
-
-    def _stand_in(self, value: Any) -> Any:
-        """A tensor of the tracing device in place of one that lives elsewhere."""
-        if not isinstance(value, Tensor) or value.device == self._device:
-            return value
-        key = id(value)
-        if key not in self._stand_ins:
-            copy = torch.empty_strided(
-                value.shape, value.stride(), dtype=value.dtype, device=self._device
-            )
-            if key in self._originals:
-                self._originals[id(copy)] = key
-            self._stand_ins[key] = copy
-            self._keep.append(value)
-        return self._stand_ins[key]
-
-    def _path(self) -> str:
-        return self._stack[-1][0] if self._stack else ""
+            row.params += value.numel()
 
 
 def _spec(value: Any) -> Any:

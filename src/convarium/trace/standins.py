@@ -1,0 +1,42 @@
+"""Empty tensors of the tracing device in place of those that live elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class StandIns:
+    """Replaces foreign tensors as they pass, each always by the same stand-in.
+
+    The user's tensors are neither copied, moved nor written to: in-place operators change the
+    stand-in. A trainable tensor and its stand-in count as one.
+    """
+
+    def __init__(self, device: torch.device, trainable: Sequence[Tensor]) -> None:
+        self._device = device
+        self._originals = {id(p): id(p) for p in trainable}
+        self._stand_ins: dict[int, Tensor] = {}
+        self._keep: list[Tensor] = list(trainable)  # an id means one tensor while it lives
+
+    def of(self, value: Any) -> Any:
+        """The stand-in of a foreign tensor; anything else comes back as it is."""
+        if not isinstance(value, Tensor) or value.device == self._device:
+            return value
+        key = id(value)
+        if key not in self._stand_ins:
+            twin = torch.empty_strided(
+                value.shape, value.stride(), dtype=value.dtype, device=self._device
+            )
+            if key in self._originals:
+                self._originals[id(twin)] = key
+            self._stand_ins[key] = twin
+            self._keep.append(value)
+        return self._stand_ins[key]
+
+    def original(self, value: Any) -> int | None:
+        """The identity of the trainable tensor behind `value`, None for any other value."""
+        return self._originals.get(id(value))

@@ -5,18 +5,15 @@ from __future__ import annotations
 import platform
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
-from typing import Annotated
-
-import typer
 
 from convarium import __version__
-from convarium.cli.output import print_json
+from convarium.cli.output import AsJson, print_json
 
 _LIBRARIES = ("torch", "torchvision", "numpy", "pillow", "scikit-learn", "safetensors", "typer")
 
 
 def version(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Print the versions of convarium, Python and the libraries it runs on.
 

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map
+
+from convarium.trace.trees import map_leaves, tensors_in
 
 
 class WithoutValues(TorchDispatchMode):
@@ -45,19 +46,10 @@ class Answers:
         key = (func, _word(args), _word(tuple(kwargs.items())))
         if key not in self._answers:
             out = func(*args, **kwargs)
-            self._answers[key] = tree_map(_Answer.of, out)
+            self._answers[key] = map_leaves(_Answer.of, out)
             return out
         answer = self._answers[key]
-        return answer.again() if isinstance(answer, _Answer) else tree_map(_again, answer)
-
-
-def tensors_in(values: Any) -> list[Tensor]:
-    """The tensors among arguments or results, lists of them included."""
-    if isinstance(values, Tensor):
-        return [values]
-    if isinstance(values, (list, tuple)):
-        return [t for value in values for t in tensors_in(value)]
-    return []
+        return answer.again() if isinstance(answer, _Answer) else map_leaves(_again, answer)
 
 
 class _Answer:

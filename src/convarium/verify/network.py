@@ -18,7 +18,8 @@ from convarium.cost.macs import count_macs
 from convarium.cost.report import trace_module
 from convarium.facts import model_facts
 from convarium.trace import Op, TraceRow
-from convarium.verify.meta import Answers, WithoutValues, tensors_in
+from convarium.trace.trees import tensors_in
+from convarium.verify.meta import Answers, WithoutValues
 
 _PRODUCTS = ("addmm", "mm")
 _OPERATORS = {

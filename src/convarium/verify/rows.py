@@ -44,10 +44,10 @@ def match(rows: Sequence[LayerRow], layers: Iterable[Layer]) -> list[tuple[Layer
     for row in sorted(rows, key=lambda row: -row.name.count("/")):
         found[row.name] = pool.take_named(row)
     left = [row for row in rows if not found[row.name]]
-    for fits in (_is_same_in_block, _is_same, _is_alike):
+    for fits, in_block in ((_is_same, True), (_is_same, False), (_is_alike, False)):
         for row in left:
             if not found[row.name]:
-                found[row.name] = pool.take_first(row, fits)
+                found[row.name] = pool.take_first(row, fits, in_block=in_block)
     return [found[row.name] for row in rows]
 
 
@@ -77,10 +77,12 @@ class _Pool:
         return self._claim(named if _are_towers(named) else named[:1])
 
     def take_first(
-        self, row: LayerRow, fits: Callable[[LayerRow, Layer], bool]
+        self, row: LayerRow, fits: Callable[[LayerRow, Layer], bool], *, in_block: bool
     ) -> tuple[Layer, ...]:
         """The first free layer that fits, and its twin in the other tower."""
-        first = next((x for x in self.free.values() if fits(row, x)), None)
+        block = _path(row).partition(".")[0]
+        among = self._holding.get(block, []) if in_block else self.free.values()
+        first = next((x for x in among if x.name in self.free and fits(row, x)), None)
         if first is None:
             return ()
         last = first.name.rpartition(".")[2]
@@ -114,12 +116,7 @@ def _is_alike(row: LayerRow, layer: Layer) -> bool:
 
 
 def _is_same(row: LayerRow, layer: Layer) -> bool:
-    return _said(row) == _seen(row, (layer,))
-
-
-def _is_same_in_block(row: LayerRow, layer: Layer) -> bool:
-    block = _path(row).partition(".")[0]
-    return f".{block}." in f".{layer.name.lower()}." and _is_same(row, layer)
+    return row.kind == layer.kind and _said(row) == _seen(row, (layer,))
 
 
 def _verdict(model: str, row: LayerRow, ours: tuple[Layer, ...]) -> Verdict:

@@ -3,6 +3,7 @@
 from convarium.facts.ledger import (
     FAMILIES,
     background,
+    beyond_ledger,
     conflicts,
     experiments,
     facts_names,
@@ -31,6 +32,7 @@ __all__ = [
     "Paper",
     "Peer",
     "background",
+    "beyond_ledger",
     "conflicts",
     "experiments",
     "facts_names",

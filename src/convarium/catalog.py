@@ -44,9 +44,9 @@ _ALEXNET = (
 )
 _ZFNET = (Network("zfnet", "zfnet", "zfnet:ZFNet"),)
 _NIN = (
-    Network("nin_cifar10", "nin", "nin:NiNCIFAR", {"num_classes": 10}),
-    Network("nin_cifar100", "nin", "nin:NiNCIFAR", {"num_classes": 100}),
-    Network("nin_imagenet", "nin", "nin:NiNImageNet"),
+    Network("nin_cifar10", "nin", "nin:NiN", {"table": "cifar-10", "num_classes": 10}),
+    Network("nin_cifar100", "nin", "nin:NiN", {"table": "cifar-100", "num_classes": 100}),
+    Network("nin_imagenet", "nin", "nin:NiN", {"table": "imagenet", "num_classes": 1000}),
 )
 _VGG = (
     Network("vgg_a", "vgg", "vgg:VGG", {"column": "A"}),

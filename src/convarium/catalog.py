@@ -10,9 +10,13 @@ from __future__ import annotations
 import fnmatch
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from convarium import departures
 from convarium.errors import unknown_name
+
+if TYPE_CHECKING:
+    from convarium.facts import ModelFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +47,9 @@ _ALEXNET = (
 )
 _ZFNET = (Network("zfnet", "zfnet", "zfnet:ZFNet"),)
 _NIN = (
-    Network("nin_cifar10", "nin", "nin:NiNCIFAR", {"num_classes": 10}),
-    Network("nin_cifar100", "nin", "nin:NiNCIFAR", {"num_classes": 100}),
-    Network("nin_imagenet", "nin", "nin:NiNImageNet"),
+    Network("nin_cifar10", "nin", "nin:NiN", {"table": "cifar-10", "num_classes": 10}),
+    Network("nin_cifar100", "nin", "nin:NiN", {"table": "cifar-100", "num_classes": 100}),
+    Network("nin_imagenet", "nin", "nin:NiN", {"table": "imagenet", "num_classes": 1000}),
 )
 _VGG = (
     Network("vgg_a", "vgg", "vgg:VGG", {"column": "A"}),
@@ -189,23 +193,47 @@ _STOCHASTIC = (
     ),
 )
 _FRACTALNET = (
-    Network("fractalnet20_c3_cifar", "fractalnet", "fractalnet:FractalNetCIFAR", {"columns": 3}),
-    Network("fractalnet40_c4_cifar", "fractalnet", "fractalnet:FractalNetCIFAR", {"columns": 4}),
+    Network(
+        "fractalnet20_c3_cifar",
+        "fractalnet",
+        "fractalnet:FractalNetCIFAR",
+        {"columns": 3, "filters": 64},
+        departures.FRACTALNET,
+    ),
+    Network(
+        "fractalnet40_c4_cifar",
+        "fractalnet",
+        "fractalnet:FractalNetCIFAR",
+        {"columns": 4, "filters": 32},
+        departures.FRACTALNET_40,
+    ),
     *(
         Network(
             f"fractalnet_thin_c{columns}",
             "fractalnet",
             "fractalnet:FractalNetCIFAR",
-            {"columns": columns},
+            {"columns": columns, "filters": 16, "num_classes": 100},
+            departures.FRACTALNET,
         )
         for columns in (1, 2, 3, 4, 5, 6)
     ),
-    Network("fractalnet34_c4_imagenet", "fractalnet", "fractalnet:FractalNetImageNet"),
+    Network(
+        "fractalnet34_c4_imagenet",
+        "fractalnet",
+        "fractalnet:FractalNetImageNet",
+        departures=departures.FRACTALNET_34,
+    ),
 )
 _DENSENET = (
     *(
-        Network(f"densenet{depth}", "densenet", "densenet:DenseNet", {"depth": depth})
-        for depth in (121, 169, 201, 264, 161)
+        Network(f"densenet{depth}", "densenet", "densenet:DenseNet", {"depth": depth}, why)
+        for depth, why in (
+            (121, departures.DENSENET),
+            (169, departures.DENSENET),
+            (201, departures.DENSENET),
+            (264, departures.DENSENET_264),
+            (161, departures.DENSENET_161),
+        )
     ),
     *(
         Network(
@@ -213,6 +241,7 @@ _DENSENET = (
             "densenet",
             "densenet:DenseNetCIFAR",
             {"depth": depth, "growth": k},
+            departures.DENSENET_PLAIN_CIFAR,
         )
         for depth, k in ((40, 12), (100, 12), (100, 24))
     ),
@@ -222,20 +251,27 @@ _DENSENET = (
             "densenet",
             "densenet:DenseNetBCCIFAR",
             {"depth": depth, "growth": k},
+            departures.DENSENET_CIFAR,
         )
         for depth, k in ((100, 12), (250, 24), (190, 40))
     ),
 )
 _SQUEEZENET = (
-    Network("squeezenet1_0", "squeezenet", "squeezenet:SqueezeNet", {"bypass": "none"}),
-    Network(
-        "squeezenet_simple_bypass", "squeezenet", "squeezenet:SqueezeNet", {"bypass": "simple"}
+    *(
+        Network(name, "squeezenet", "squeezenet:SqueezeNet", {"bypass": bypass}, why)
+        for name, bypass, why in (
+            ("squeezenet1_0", "none", departures.SQUEEZENET),
+            ("squeezenet_simple_bypass", "simple", departures.SQUEEZENET_SIMPLE),
+            ("squeezenet_complex_bypass", "complex", departures.SQUEEZENET_COMPLEX),
+        )
     ),
-    Network(
-        "squeezenet_complex_bypass", "squeezenet", "squeezenet:SqueezeNet", {"bypass": "complex"}
+    *(
+        Network(name, "squeezenet", f"squeezenet:{builder}", departures=why)
+        for name, builder, why in (
+            ("squeezenet1_1", "SqueezeNet11", departures.SQUEEZENET_1_1),
+            ("squeezenet_32px", "SqueezeNet32px", departures.SQUEEZENET_32PX),
+        )
     ),
-    Network("squeezenet1_1", "squeezenet", "squeezenet:SqueezeNet11"),
-    Network("squeezenet_32px", "squeezenet", "squeezenet:SqueezeNet32px"),
 )
 _MOBILENET = (
     *(
@@ -244,18 +280,24 @@ _MOBILENET = (
             "mobilenet",
             "mobilenet:MobileNetV1",
             {"alpha": alpha / 100},
+            departures.MOBILENET,
         )
         for alpha in (100, 75, 50, 25)
         for side in (224, 192, 160, 128)
     ),
-    Network("mobilenet_v1_full_conv", "mobilenet", "mobilenet:MobileNetV1FullConv"),
-    Network("mobilenet_v1_shallow", "mobilenet", "mobilenet:MobileNetV1Shallow"),
-    Network("mobilenet_v1_050_32px", "mobilenet", "mobilenet:MobileNetV1_32px", {"alpha": 0.5}),
+    *(
+        Network(f"mobilenet_v1_{name}", "mobilenet", f"mobilenet:{builder}", options, why)
+        for name, builder, options, why in (
+            ("full_conv", "MobileNetV1FullConv", {}, departures.MOBILENET_FULL_CONV),
+            ("shallow", "MobileNetV1Shallow", {}, departures.MOBILENET),
+            ("050_32px", "MobileNetV1_32px", {"alpha": 0.5}, departures.MOBILENET_32PX),
+        )
+    ),
 )
 _DARKNET = (
-    Network("darknet19", "darknet", "darknet:Darknet19"),
-    Network("darknet53", "darknet", "darknet:Darknet53"),
-    Network("extraction", "darknet", "darknet:Extraction"),
+    Network("darknet19", "darknet", "darknet:Darknet19", departures=departures.DARKNET),
+    Network("darknet53", "darknet", "darknet:Darknet53", departures=departures.DARKNET),
+    Network("extraction", "darknet", "darknet:Extraction", departures=departures.EXTRACTION),
 )
 
 CATALOG: dict[str, Network] = {
@@ -297,6 +339,16 @@ ALIASES: dict[str, str] = {
     "nin": "nin_cifar10",
 }
 
+# Native inputs, (channels, height, width) in pixels, of the networks that the ledger has not.
+BEYOND_LEDGER: dict[str, tuple[int, int, int]] = {
+    "lenet_caffe": (1, 28, 28),
+    "extraction": (3, 224, 224),
+    "vgg_a_32px": (3, 32, 32),
+    "googlenet_32px": (3, 32, 32),
+    "squeezenet_32px": (3, 32, 32),
+    "mobilenet_v1_050_32px": (3, 32, 32),
+}
+
 
 def find(name: str) -> Network:
     """The catalog's row of a network, by its name or an alias.
@@ -311,6 +363,23 @@ def find(name: str) -> Network:
     if key not in CATALOG:
         raise unknown_name("network", name, [*CATALOG, *ALIASES])
     return CATALOG[key]
+
+
+def facts_of(name: str) -> ModelFacts:
+    """The ledger's entry of a built network, or what is known of one that the ledger has not.
+
+    Raises:
+        UsageError: no network has that name.
+
+    >>> facts_of("squeezenet_32px").input
+    (3, 32, 32)
+    """
+    from convarium import facts  # reads YAML, which listing the names need not wait for
+
+    row = find(name)
+    if row.name in BEYOND_LEDGER:
+        return facts.beyond_ledger(row.name, row.family, BEYOND_LEDGER[row.name])
+    return facts.model_facts(row.name)
 
 
 def list_models(

@@ -68,7 +68,7 @@ def parse_size(text: str) -> tuple[int, int, int]:
 
 def _measure(name: str, size: tuple[int, ...] | None, batch: int) -> CostReport:
     """The cost by name; a network for another number of channels is built for them."""
-    if size is None or size[0] == api.model_facts(name).input[0]:
+    if size is None or size[0] == catalog.facts_of(name).input[0]:
         return api.measure_cost(name, size, batch_size=batch)
     import torch
 

@@ -14,6 +14,12 @@ def complete(incomplete: str) -> list[str]:
     return [name for name in (*catalog.CATALOG, *catalog.ALIASES) if name.startswith(incomplete)]
 
 
+def complete_list(incomplete: str) -> list[str]:
+    """The same for the last name of a list with commas."""
+    before, comma, last = incomplete.rpartition(",")
+    return [f"{before}{comma}{name}" for name in complete(last)]
+
+
 def complete_family(incomplete: str) -> list[str]:
     """Families of the catalog that begin with what was typed so far."""
     families = dict.fromkeys(row.family for row in catalog.CATALOG.values())

@@ -25,7 +25,7 @@ def show(name: NetworkName, as_json: AsJson = False) -> None:
     Example: convarium show resnet50
     """
     row = catalog.find(name)
-    known, totals = facts.model_facts(row.name), table.totals(row.name)
+    known, totals = catalog.facts_of(row.name), table.totals(row.name)
     recipe = facts.paper_recipes().get(known.recipe) if known.recipe else None
     if as_json:
         print_json(

@@ -14,18 +14,17 @@ from typing import Any
 import torch
 
 from convarium import catalog
-from convarium.api import create_model
 from convarium.cost.layers import layers_of
 from convarium.cost.report import trace_module
 from convarium.cost.table import FOLDER, Layer, Repeat, Totals
-from convarium.facts import model_facts
+from convarium.nets.build import build
 
 
 def entry(name: str) -> tuple[Totals, list[Layer | Repeat]]:
     """A network's totals at its native input, and its layers."""
-    row, facts = catalog.find(name), model_facts(name)
+    row, facts = catalog.find(name), catalog.facts_of(name)
     with torch.device("meta"):
-        model = create_model(name)
+        model = build(name)
     traced = trace_module(model, facts.input, training=row.traced == "train")
     items = layers_of(traced)
     flat = [layer for item in items for layer in _copies(item)]

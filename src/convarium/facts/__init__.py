@@ -3,6 +3,7 @@
 from convarium.facts.ledger import (
     FAMILIES,
     background,
+    beyond_ledger,
     conflicts,
     experiments,
     facts_names,
@@ -45,6 +46,7 @@ __all__ = [
     "PrintedFact",
     "RowTotals",
     "background",
+    "beyond_ledger",
     "conflicts",
     "difference_reason",
     "experiments",

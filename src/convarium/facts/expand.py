@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from convarium.errors import InputError
 from convarium.facts import rowmath
@@ -67,6 +68,7 @@ class _Table:
         self.entry, self.blocks = entry, blocks
         self.rows: dict[str, LayerRow] = {}
         self.ends: dict[str, tuple[str, ...]] = {_PICTURE: (_PICTURE,)}
+        self.worked_out: dict[tuple[Line, tuple[rowmath.Shape, ...]], dict[str, Any]] = {}
 
     def run(
         self, lines: Sequence[str], path: str, values: Mapping[str, str], came: tuple[str, ...]
@@ -74,15 +76,20 @@ class _Table:
         """Runs the lines of a block behind `came`; gives the rows that it ends with."""
         last = came
         for template in lines:
-            text = _PARAMETER.sub(lambda found: str(values[found[1]]), template)
             try:
+                text = _PARAMETER.sub(lambda found: values[found[1]], template)
                 line = read_line(text)
                 for name in _names(line.name):
                     inputs = self._ends_of(line.inputs, path, came) or last
                     last = inputs if name == "out" else self._step(path + name, line, inputs)
-            except (ValueError, KeyError) as error:
-                raise InputError(f"{self.entry.name}: row {path}{text!r}: {error}") from error
+            except KeyError as error:
+                raise self._error(path, template, f"nothing is named {error}") from error
+            except ValueError as error:
+                raise self._error(path, template, str(error)) from error
         return last
+
+    def _error(self, path: str, template: str, says: str) -> InputError:
+        return InputError(f"{self.entry.name}: row {path}{template!r}: {says}.")
 
     def _step(self, name: str, line: Line, inputs: tuple[str, ...]) -> tuple[str, ...]:
         """One layer, or one block; gives the rows it ends with."""
@@ -93,35 +100,42 @@ class _Table:
             self.ends[name] = (name,)
         else:
             block = self.blocks[line.kind]
-            arguments = dict(zip(block.parameters, line.words, strict=True))
-            values = {**self.entry.values, **arguments}
+            if len(block.parameters) != len(line.words):
+                raise ValueError(f"{line.kind} takes {block.parameters}, not {line.words}")
+            values = {**self.entry.values, **dict(zip(block.parameters, line.words, strict=True))}
             self.ends[name] = self.run(block.lines, f"{name}/", values, inputs)
         for end in self.ends[name]:
             _check_size(self.shape(end), line.output)
         return self.ends[name]
 
     def _row(self, name: str, line: Line, inputs: tuple[str, ...]) -> LayerRow:
+        shapes = tuple(self.shape(row) for row in inputs)
+        # Deep networks repeat the same line on the same shapes: its entries are worked out once.
+        if (line, shapes) not in self.worked_out:
+            self.worked_out[line, shapes] = self._entries(line, shapes)
+        return LayerRow(name=name, inputs=inputs, **self.worked_out[line, shapes])
+
+    def _entries(self, line: Line, shapes: Sequence[rowmath.Shape]) -> dict[str, Any]:
+        """The fields of a row that do not depend on names."""
         kind, layer = line.kind, read_layer(line.words)
-        shapes = [self.shape(row) for row in inputs]
         came = rowmath.joined(kind, shapes, padded="padded" in layer.flags)
         out = rowmath.out_shape(kind, layer, came)
         window = kind == "conv" or kind in rowmath.POOLS
-        return LayerRow(
-            name=name,
-            kind=kind,
-            output=out,
-            kernel=layer.kernel,
-            stride=layer.stride,
-            pad=layer.pad if window and layer.pad_printed else None,
-            groups=rowmath.groups_of(layer, came),
-            where=line.where or self.entry.where,
-            confidence="memory" if line.recalled else self.entry.confidence,
-            inputs=inputs,
-            input=came,
-            params=rowmath.params_of(kind, layer, came, out, bias=self._bias(kind, layer.flags)),
-            bn_params=self._bn_params(kind, layer.flags, came, out),
-            macs=rowmath.macs_of(kind, layer, came, out),
-        )
+        bias = self._bias(kind, layer.flags)
+        return {
+            "kind": kind,
+            "output": out,
+            "kernel": layer.kernel,
+            "stride": layer.stride,
+            "pad": layer.pad if window and layer.pad_printed else None,
+            "groups": rowmath.groups_of(layer, came),
+            "where": line.where or self.entry.where,
+            "confidence": "memory" if line.recalled else self.entry.confidence,
+            "input": came,
+            "params": rowmath.params_of(kind, layer, came, out, bias=bias),
+            "bn_params": self._bn_params(kind, layer.flags, came, out),
+            "macs": rowmath.macs_of(kind, layer, came, out),
+        }
 
     def shape(self, row: str) -> rowmath.Shape:
         return self.entry.input if row == _PICTURE else self.rows[row].output

@@ -17,6 +17,7 @@ from convarium.facts.expand import Block, Entry, expand
 from convarium.facts.model import LayerRow, RowTotals
 
 _ROWS = resources.files("convarium.facts") / "rows"
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 FAMILIES_WITH_ROWS = (
     "lenet",
     "alexnet",
@@ -47,10 +48,9 @@ def layer_rows(name: str) -> tuple[LayerRow, ...]:
     >>> layer_rows("vgg_d")[0].output
     (64, 224, 224)
     """
-    for family in sorted(FAMILIES_WITH_ROWS, key=lambda word: not name.startswith(word)):
-        file = _read(family)
-        if name in file["networks"]:
-            return expand(_entry(name, file), _blocks(family))
+    for family in FAMILIES_WITH_ROWS:
+        if f"\n  {name}:" in _text(family):
+            return expand(_entry(name, _read(family)), _blocks(family))
     raise unknown_name("network with rows", name, rows_names())
 
 
@@ -79,9 +79,13 @@ def rows_totals(name: str) -> RowTotals:
 
 
 @cache
+def _text(family: str) -> str:
+    return (_ROWS / f"{family}.yaml").read_text("utf-8")
+
+
+@cache
 def _read(family: str) -> dict[str, Any]:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    file: dict[str, Any] = yaml.load((_ROWS / f"{family}.yaml").read_text("utf-8"), Loader=loader)
+    file: dict[str, Any] = yaml.load(_text(family), Loader=_LOADER)
     return file
 
 

@@ -20,11 +20,8 @@ def result_from_dict(raw: dict[str, Any]) -> Result:
         TypeError, ValueError: the dict is no result.
     """
     known = {name: raw[name] for name in Result.__dataclass_fields__ if name in raw}
-    low, high = raw["ms_batch1_spread"]
-    slow, fast = raw["images_per_second_spread"]
     known |= {
-        "ms_batch1_spread": (low, high),
-        "images_per_second_spread": (slow, fast),
+        **{name: _pair(raw[name]) for name in ("ms_batch1_spread", "images_per_second_spread")},
         "confusion": tuple(tuple(row) for row in raw["confusion"]),
         "curve": tuple(EpochPoint(**point) for point in raw["curve"]),
         "mistakes": tuple(Mistake(**mistake) for mistake in raw["mistakes"]),
@@ -35,3 +32,7 @@ def result_from_dict(raw: dict[str, Any]) -> Result:
 def race_to_dict(race: Race) -> dict[str, Any]:
     """A whole race as `race.json` holds it."""
     return asdict(race)
+
+
+def _pair(value: list[float] | None) -> tuple[float, ...] | None:
+    return None if value is None else tuple(value)

@@ -15,9 +15,7 @@ from convarium.facts import (
     ModelFacts,
     PrintedFact,
     difference_reason,
-    facts_names,
     layer_rows,
-    model_facts,
     printed_facts,
     rows_names,
 )
@@ -27,7 +25,6 @@ from convarium.verify.rows import row_verdicts
 from convarium.verify.verdict import Verdict, tidy
 
 _BY_HAND = "ledger, counted by hand"
-_OURS = "no paper prints this network: it is a row of our own"
 
 
 def verify(name: str) -> list[Verdict]:
@@ -40,33 +37,29 @@ def verify(name: str) -> list[Verdict]:
     [138357544]
     """
     row = catalog.find(name)
-    facts, rows = known_facts(row.name), known_rows(row.name)
-    if facts is None and not rows:
-        return [Verdict(row.name, "params", None, None, "SILENT", _OURS, "catalog", "ours")]
-    size = facts.input if facts is not None else rows[0].input
-    return judge(build(row.name, size), facts=facts, rows=rows, printed=printed_facts(row.name))
+    facts = catalog.facts_of(row.name)
+    return judge(
+        build(row.name, facts.input),
+        facts=facts,
+        rows=known_rows(row.name),
+        printed=printed_facts(row.name),
+    )
 
 
 def judge(
     net: Network,
     *,
-    facts: ModelFacts | None,
+    facts: ModelFacts,
     rows: Sequence[LayerRow],
     printed: Sequence[PrintedFact],
 ) -> list[Verdict]:
     """The verdicts on any traced network, against the facts handed in."""
     verdicts = [_printed_verdict(net, p) for p in printed]
     verdicts += _silences(net.name, printed)
-    if facts is not None:
-        verdicts += _by_hand(net, facts)
+    verdicts += _by_hand(net, facts)
     if rows:
         return verdicts + row_verdicts(net, rows)
     return [*verdicts, _silent(net.name, "rows", "no table of rows is printed or typed in", "")]
-
-
-def known_facts(name: str) -> ModelFacts | None:
-    """The ledger's entry of one network, None where the ledger has none."""
-    return model_facts(name) if name in facts_names() else None
 
 
 def known_rows(name: str) -> tuple[LayerRow, ...]:

@@ -11,15 +11,11 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from convarium import catalog
-from convarium.cost.macs import count_macs
-from convarium.cost.report import trace_module
-from convarium.facts import model_facts
-from convarium.trace import Op, TraceRow
-from convarium.trace.trees import tensors_in
-from convarium.verify.meta import Answers, WithoutValues
+from convarium.cost.macs import count_products
+from convarium.trace import Op, TraceRow, trace_anyhow
+from convarium.verify.modes import LongestPath, WithoutValues
 
 _PRODUCTS = ("addmm", "mm")
 _OPERATORS = {
@@ -36,7 +32,12 @@ _OPERATORS = {
     "_native_batch_norm_legit_no_training": "norm",
     "_native_batch_norm_legit": "norm",
 }
-_MODULES = {"LocalResponseNorm": "lrn", "ContrastNorm": "lrn", "EuclideanRBF": "rbf"}
+_MODULES = {
+    "LocalResponseNorm": "lrn",
+    "ContrastNorm": "lrn",
+    "EuclideanRBF": "rbf",
+    "Join": "mean",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,12 @@ class Layer:
     groups: int = 1
     field: int | None = None
     step: int | None = None
+    call: int = 0  # of the same module, from 0
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What no other layer has."""
+        return self.name, self.call
 
     def is_called(self, patterns: str) -> bool:
         """True when a word of `patterns` fits a part of the dotted name, "conv*" for one."""
@@ -87,7 +94,7 @@ class Network:
 def build(name: str, size: tuple[int, ...] | None = None) -> Network:
     """The catalogued network, traced at (C, H, W); at its native size when None."""
     row = catalog.find(name)
-    return _build(row.name, tuple(size or model_facts(row.name).input))
+    return _build(row.name, tuple(size or catalog.facts_of(row.name).input))
 
 
 @lru_cache(maxsize=256)
@@ -103,8 +110,9 @@ def read(
     model: nn.Module, size: tuple[int, ...], *, name: str, training: bool = False
 ) -> Network:
     """Traces any module at (C, H, W)."""
-    with _LongestPath() as path:
-        rows = trace_module(model, size, training=training)
+    path = LongestPath()
+    mode = "train" if training else "eval"
+    rows, _ = trace_anyhow(path.along(model), (1, *size), mode=mode)
     return Network(
         name=name,
         input=tuple(size),
@@ -116,15 +124,15 @@ def read(
 
 
 def _layer(row: TraceRow) -> Layer:
-    macs = sum(count_macs(op) or 0 for op in row.ops)
+    macs = sum(product.macs for op in row.ops for product in count_products(op) or ())
     output = row.output_shape[1:]
     kind = _kind(row, output)
     window = _window(row.ops, kind)
-    if kind == "conv" and not any(op.outputs[0].shape[1:] == output for op in row.ops):
+    if kind == "conv" and _own_output(row.ops) != output:
         # A sparse layer: kernels by the link, summed over links; what it is made of says nothing.
         window |= {"groups": 1, "inputs": 0}
     return Layer(
-        name=row.name,
+        name=row.name.removeprefix("net."),
         kind=kind,
         output=output,
         params=row.params,
@@ -132,6 +140,7 @@ def _layer(row: TraceRow) -> Layer:
         weights=sum(_weights(op) for op in row.ops),
         field=row.receptive_field,
         step=row.stride,
+        call=row.call,
         **window,
     )
 
@@ -145,17 +154,12 @@ def _kind(row: TraceRow, output: tuple[int, ...]) -> str:
     kind = found[0] if found else "other"
     if kind == "avg_pool" and row.params:
         return "subsample"  # LeNet-5: a trained coefficient and bias on the sum of a window
-    if kind == "avg_pool" and _covers(row.ops):
-        return "global_avg_pool"
-    if names == ["mean"] and len(output) == 3 and output[1:] != (1, 1):
-        return "mean"  # FractalNet's join
     return kind
 
 
-def _covers(ops: Iterable[Op]) -> bool:
-    """True when an average pool has one window that is the whole map."""
-    pools = [op for op in ops if op.name == "avg_pool2d"]
-    return any(tuple(op.args[0].shape[2:]) == tuple(op.args[1]) for op in pools)
+def _own_output(ops: Iterable[Op]) -> tuple[int, ...]:
+    """Output of the first convolution, without the batch."""
+    return next(op.outputs[0].shape[1:] for op in ops if op.name == "convolution")
 
 
 def _window(ops: Iterable[Op], kind: str) -> dict[str, Any]:
@@ -191,30 +195,3 @@ def _survival(model: nn.Module) -> float | None:
     """The sum of the probabilities with which the blocks of stochastic depth are kept."""
     kept = [m.survival for m in model.modules() if isinstance(getattr(m, "survival", None), float)]
     return sum(kept) if kept else None
-
-
-class _LongestPath(TorchDispatchMode):
-    """Counts weighted layers along the longest path, under the tracer and in the same pass."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.depth = self.conv_depth = 0
-        self._answers = Answers()
-        self._at: dict[int, tuple[int, int]] = {}
-        self._keep: list[Any] = []  # ids stay unique while the tensors live
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        out = self._answers.run(func, args, kwargs or {})
-        before = [self._at.get(id(t), (0, 0)) for t in tensors_in(args)]
-        depth = max((d for d, _ in before), default=0)
-        conv_depth = max((c for _, c in before), default=0)
-        name = func.overloadpacket.__name__
-        depth += name in ("convolution", *_PRODUCTS)
-        conv_depth += name == "convolution"
-        self.depth, self.conv_depth = max(self.depth, depth), max(self.conv_depth, conv_depth)
-        for t in tensors_in(out):
-            self._at[id(t)] = (depth, conv_depth)
-            self._keep.append(t)
-        return out

@@ -97,7 +97,8 @@ def _field(net: Network, layers: list[Layer], printed: PrintedFact) -> float | N
     if printed.over is None or field is None:
         return field
     below = net.select(printed.over)[-1]
-    assert below.field is not None and below.step is not None
+    assert below.field is not None
+    assert below.step is not None
     return 1 + (field - below.field) / below.step
 
 

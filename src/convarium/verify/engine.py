@@ -22,7 +22,7 @@ from convarium.facts import (
 from convarium.verify.counts import COUNTS, count
 from convarium.verify.network import Network, build
 from convarium.verify.rows import row_verdicts
-from convarium.verify.verdict import Verdict, tidy
+from convarium.verify.verdict import Verdict, Word, tidy
 
 _BY_HAND = "ledger, counted by hand"
 
@@ -105,9 +105,7 @@ def _silences(model: str, printed: Iterable[PrintedFact]) -> list[Verdict]:
         "depth": {"depth", "conv_depth", "convolutions"},
     }
     reason = "no source that we know of prints it"
-    return [
-        _silent(model, fact, reason, "") for fact, ways in wanted.items() if not ways & counted
-    ]
+    return [_silent(model, fact, reason, "") for fact, ways in wanted.items() if not ways & counted]
 
 
 def _silent(model: str, fact: str, reason: str, where: str) -> Verdict:
@@ -132,5 +130,5 @@ def _exact(model: str, fact: str, by_hand: int | None, ours: int) -> Verdict:
         return _silent(model, fact, "the ledger has no such count", _BY_HAND)
     agrees = by_hand == ours
     reason = None if agrees else difference_reason(model, fact)
-    word = "AGREES" if agrees else "DIFFERS"
+    word: Word = "AGREES" if agrees else "DIFFERS"
     return Verdict(model, fact, f"{by_hand:,}", ours, word, reason, _BY_HAND, "counted")

@@ -14,6 +14,7 @@ from torch import nn
 
 from convarium import catalog
 from convarium.cost.macs import count_products
+from convarium.nets.build import build as build_network
 from convarium.trace import Op, TraceRow, trace_anyhow
 from convarium.verify.modes import LongestPath, WithoutValues
 
@@ -99,16 +100,12 @@ def build(name: str, size: tuple[int, ...] | None = None) -> Network:
 
 @lru_cache(maxsize=256)
 def _build(name: str, size: tuple[int, ...]) -> Network:
-    from convarium.api import create_model
-
     with WithoutValues(), torch.device("meta"):
-        model = create_model(name)
+        model = build_network(name)
     return read(model, size, name=name, training=catalog.find(name).traced == "train")
 
 
-def read(
-    model: nn.Module, size: tuple[int, ...], *, name: str, training: bool = False
-) -> Network:
+def read(model: nn.Module, size: tuple[int, ...], *, name: str, training: bool = False) -> Network:
     """Traces any module at (C, H, W)."""
     path = LongestPath()
     mode = "train" if training else "eval"
@@ -193,5 +190,6 @@ def _weights(op: Op) -> int:
 
 def _survival(model: nn.Module) -> float | None:
     """The sum of the probabilities with which the blocks of stochastic depth are kept."""
-    kept = [m.survival for m in model.modules() if isinstance(getattr(m, "survival", None), float)]
+    found = [getattr(m, "survival", None) for m in model.modules()]
+    kept = [p for p in found if isinstance(p, float)]
     return sum(kept) if kept else None

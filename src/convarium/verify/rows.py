@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from convarium.facts import LayerRow, difference_reason
 from convarium.verify.matching import match
 from convarium.verify.network import Layer, Network
-from convarium.verify.verdict import Verdict
+from convarium.verify.verdict import Verdict, Word
 from convarium.verify.words import LAYERS, said, seen
 
 
@@ -20,7 +20,7 @@ def row_verdicts(net: Network, rows: Sequence[LayerRow]) -> list[Verdict]:
     fact = "layers beside the rows of the table"
     reason = difference_reason(net.name, fact) if beside else None
     where, confidence = (rows[0].where, rows[0].confidence) if rows else ("", "sourced")
-    word = "DIFFERS" if beside else "AGREES"
+    word: Word = "DIFFERS" if beside else "AGREES"
     verdicts.append(
         Verdict(
             net.name, fact, "none", ", ".join(beside) or "none", word, reason, where, confidence
@@ -32,10 +32,8 @@ def row_verdicts(net: Network, rows: Sequence[LayerRow]) -> list[Verdict]:
 def _verdict(model: str, row: LayerRow, ours: tuple[Layer, ...]) -> Verdict:
     fact = f"row {row.name}"
     theirs, shown = said(row), seen(row, ours) if ours else None
-    word = "AGREES" if theirs == shown else "DIFFERS"
+    word: Word = "AGREES" if theirs == shown else "DIFFERS"
     reason = difference_reason(model, fact) if word == "DIFFERS" else None
     if word == "DIFFERS" and ours:
         shown = f"{shown} ({ours[0].name})"
     return Verdict(model, fact, theirs, shown, word, reason, row.where, row.confidence)
-
-

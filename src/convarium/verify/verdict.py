@@ -32,9 +32,30 @@ class Verdict:
         """True for a difference that nobody has a reason for."""
         return self.verdict == "DIFFERS" and not self.reason
 
+    @property
+    def is_row(self) -> bool:
+        """True for a row of a paper's table, false for a number."""
+        return self.fact.startswith("row ")
+
+    @property
+    def is_recalled(self) -> bool:
+        """True for a number from memory, which is marked wherever it is shown."""
+        return self.confidence == "memory"
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as the command line prints them with --json."""
         return asdict(self)
+
+
+def number(ours: float | str | None) -> str:
+    """A count as a reader sees it.
+
+    >>> number(138357544), number(8.71111), number(None)
+    ('138,357,544', '8.71111', '-')
+    """
+    if ours is None:
+        return "-"
+    return ours if isinstance(ours, str) else f"{ours:,}"
 
 
 def tidy(count: float) -> float:

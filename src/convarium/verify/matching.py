@@ -81,8 +81,12 @@ class _Pool:
         ]
 
     def alike(self, row: LayerRow) -> tuple[Layer, ...]:
-        """The first free layer of the row's kind, and its twin in the other tower."""
-        first = next((x for x in self.free.values() if x.kind == row.kind), None)
+        """The first free layer of the row's kind, and its twin in the other tower.
+
+        One that is just what the row says is left alone: it stands at another place.
+        """
+        kin = (x for x in self.free.values() if x.kind == row.kind)
+        first = next((x for x in kin if not _is_same(row, x)), None)
         if first is None:
             return ()
         last = first.name.rpartition(".")[2]

@@ -15,7 +15,15 @@ ALL_FILES = [
 ]
 OF_OURS = ("convarium.errors", "convarium.facts")
 OUTSIDE = {"yaml"}
-STANDARD = {"__future__", "collections", "dataclasses", "fractions", "functools", "importlib"}
+STANDARD = {
+    "__future__",
+    "collections",
+    "contextlib",
+    "dataclasses",
+    "fractions",
+    "functools",
+    "importlib",
+}
 STANDARD |= {"math", "re", "typing"}
 RUNS_CODE = {"eval", "exec", "compile", "__import__", "import_module"}
 

@@ -57,7 +57,7 @@ def expand(entry: Entry, blocks: Mapping[str, Block]) -> tuple[LayerRow, ...]:
         InputError: a line that the language has no meaning for, or a size that is not the stated.
     """
     table = _Table(entry, blocks)
-    table.run(entry.lines, "", entry.values, (_PICTURE,))
+    table.run(table.read(entry.lines, entry.values), "", (_PICTURE,))
     return tuple(table.rows.values())
 
 
@@ -68,28 +68,35 @@ class _Table:
         self.entry, self.blocks = entry, blocks
         self.rows: dict[str, LayerRow] = {}
         self.ends: dict[str, tuple[str, ...]] = {_PICTURE: (_PICTURE,)}
+        # Deep networks repeat a block on the same shapes: it is read and worked out once.
+        self.read_blocks: dict[tuple[str, tuple[str, ...]], tuple[Line, ...]] = {}
         self.worked_out: dict[tuple[Line, tuple[rowmath.Shape, ...]], dict[str, Any]] = {}
 
-    def run(
-        self, lines: Sequence[str], path: str, values: Mapping[str, str], came: tuple[str, ...]
-    ) -> tuple[str, ...]:
+    def read(self, lines: Sequence[str], values: Mapping[str, str]) -> tuple[Line, ...]:
+        """The lines with values in place of their parameters."""
+        found = []
+        for line in lines:
+            try:
+                found.append(read_line(_PARAMETER.sub(lambda word: values[word[1]], line)))
+            except (KeyError, ValueError) as error:
+                raise self._about(line, error) from error
+        return tuple(found)
+
+    def run(self, lines: Sequence[Line], path: str, came: tuple[str, ...]) -> tuple[str, ...]:
         """Runs the lines of a block behind `came`; gives the rows that it ends with."""
         last = came
-        for template in lines:
+        for line in lines:
             try:
-                text = _PARAMETER.sub(lambda found: values[found[1]], template)
-                line = read_line(text)
                 for name in _names(line.name):
                     inputs = self._ends_of(line.inputs, path, came) or last
                     last = inputs if name == "out" else self._step(path + name, line, inputs)
-            except KeyError as error:
-                raise self._error(path, template, f"nothing is named {error}") from error
-            except ValueError as error:
-                raise self._error(path, template, str(error)) from error
+            except (KeyError, ValueError) as error:
+                raise self._about(path + line.text, error) from error
         return last
 
-    def _error(self, path: str, template: str, says: str) -> InputError:
-        return InputError(f"{self.entry.name}: row {path}{template!r}: {says}.")
+    def _about(self, row: str, error: KeyError | ValueError) -> InputError:
+        says = f"nothing is named {error}" if isinstance(error, KeyError) else str(error)
+        return InputError(f"{self.entry.name}: row {row!r}: {says}.")
 
     def _step(self, name: str, line: Line, inputs: tuple[str, ...]) -> tuple[str, ...]:
         """One layer, or one block; gives the rows it ends with."""
@@ -99,18 +106,24 @@ class _Table:
             self.rows[name] = self._row(name, line, inputs)
             self.ends[name] = (name,)
         else:
-            block = self.blocks[line.kind]
-            if len(block.parameters) != len(line.words):
-                raise ValueError(f"{line.kind} takes {block.parameters}, not {line.words}")
-            values = {**self.entry.values, **dict(zip(block.parameters, line.words, strict=True))}
-            self.ends[name] = self.run(block.lines, f"{name}/", values, inputs)
+            block = self._block(line.kind, line.words)
+            self.ends[name] = self.run(block, f"{name}/", inputs)
         for end in self.ends[name]:
             _check_size(self.shape(end), line.output)
         return self.ends[name]
 
+    def _block(self, kind: str, words: tuple[str, ...]) -> tuple[Line, ...]:
+        """The lines of a block for these arguments."""
+        if (kind, words) not in self.read_blocks:
+            block = self.blocks[kind]
+            if len(block.parameters) != len(words):
+                raise ValueError(f"{kind} takes {block.parameters}, not {words}")
+            values = {**self.entry.values, **dict(zip(block.parameters, words, strict=True))}
+            self.read_blocks[kind, words] = self.read(block.lines, values)
+        return self.read_blocks[kind, words]
+
     def _row(self, name: str, line: Line, inputs: tuple[str, ...]) -> LayerRow:
         shapes = tuple(self.shape(row) for row in inputs)
-        # Deep networks repeat the same line on the same shapes: its entries are worked out once.
         if (line, shapes) not in self.worked_out:
             self.worked_out[line, shapes] = self._entries(line, shapes)
         return LayerRow(name=name, inputs=inputs, **self.worked_out[line, shapes])

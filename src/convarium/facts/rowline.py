@@ -29,6 +29,7 @@ _FLAGS = frozenset("dw ceil bias nobias bn nobn prebn padded".split())
 class Line:
     """A line by its parts; `name` may hold a range of numbers such as `fire{2..4}`."""
 
+    text: str
     name: str
     kind: str
     words: tuple[str, ...] = ()
@@ -62,22 +63,21 @@ def read_line(text: str) -> Line:
     >>> read_line("pool1 max_pool 3x3/2 <- conv1 -> 55 @ Fig. 2").words
     ('3x3/2',)
     """
-    text, _, where = text.partition(" @")
-    recalled = where.startswith("?")
-    text, _, output = text.partition(" -> ")
-    text, _, inputs = text.partition(" <- ")
-    name, *rest = text.split()
-    kind, words = (rest[0], rest[1:]) if rest else ("", [])
-    if not kind and name != "out":
-        raise ValueError(f"{text!r} has no kind")
+    rest, _, where = text.partition(" @")
+    rest, _, output = rest.partition(" -> ")
+    rest, _, inputs = rest.partition(" <- ")
+    name, *words = rest.split()
+    if not words and name != "out":
+        raise ValueError("it has no kind")
     return Line(
+        text=text,
         name=name,
-        kind=kind,
-        words=tuple(words),
+        kind=words[0] if words else "",
+        words=tuple(words[1:]),
         inputs=tuple(inputs.split()),
         output=tuple(int(side) for side in output.split("x")) if output else (),
         where=where.lstrip("?").strip() or None,
-        recalled=recalled,
+        recalled=where.startswith("?"),
     )
 
 

@@ -25,7 +25,7 @@ class _Row(NamedTuple):
 
 
 _SMALL = (
-    _Row("lenet5", 20, 0.02, 1, 1, True),
+    _Row("lenet5", 20, 0.005, 1, 1, True),
     _Row("nin_cifar10", 5, 0.02, 1, 1, False),
     _Row("vgg_a_32px", 5, 0.02, 1, 1, False),
     _Row("googlenet_32px", 5, 0.02, 1, 1, False),
@@ -61,7 +61,7 @@ _SOURCES = {
 }
 _INIT_SOURCES = {
     "paper": "the network's paper",
-    "unit_variance": "Mishkin & Matas 2016, 'All you need is a good init': unit variance a layer",
+    "unit_variance": "Salimans & Kingma 2016, 'Weight normalization', section 3: from the data, each map",
 }
 
 

@@ -32,7 +32,7 @@ _SMALL = (
     _Row("plain20_cifar", 6, 0.1, 1, 1, True),
     _Row("resnet20_cifar", 6, 0.1, 1, 1, True),
     _Row("densenet_40_12_cifar", 2, 0.1, 0.5, 1, True),
-    _Row("squeezenet_32px", 8, 0.02, 1, 1, False),
+    _Row("squeezenet_32px", 8, 0.05, 1, 1, False),
     _Row("mobilenet_v1_050_32px", 6, 0.1, 1, 1, True),
 )
 _PHOTOGRAPHS = (
@@ -61,7 +61,7 @@ _SOURCES = {
 }
 _INIT_SOURCES = {
     "paper": "the network's paper",
-    "unit_variance": "Salimans & Kingma 2016, 'Weight normalization', section 3: from the data, each map",
+    "unit_variance": "Salimans & Kingma 2016 (arXiv 1602.07868), section 3: each map, from data",
 }
 
 

@@ -28,13 +28,11 @@ def unit_variance(model: nn.Module, images: Tensor) -> None:
         Salimans & Kingma, "Weight normalization", NIPS 2016 (arXiv 1602.07868), section 3; layer
         by layer as in Mishkin & Matas, "All you need is a good init" (arXiv 1511.06422).
     """
+    layers = [layer for layer in model.modules() if isinstance(layer, _LAYERS)]
     with answering(model), ExitStack() as hooks:
-        for layer in model.modules():
-            if isinstance(layer, _LAYERS):
-                nn.init.kaiming_normal_(layer.weight)
-                if layer.bias is not None:
-                    nn.init.zeros_(layer.bias)
-                hooks.callback(layer.register_forward_hook(_Scale()).remove)
+        for layer in layers:
+            _redraw(layer)
+            hooks.callback(layer.register_forward_hook(_Scale()).remove)
         model(images)
 
 
@@ -60,3 +58,9 @@ class _Scale:
         mean = maps.mean(1) / scale
         layer.bias.copy_(-mean)
         return output - mean.view(shape)
+
+
+def _redraw(layer: nn.Conv2d | nn.Linear) -> None:
+    nn.init.kaiming_normal_(layer.weight)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)

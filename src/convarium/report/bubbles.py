@@ -7,7 +7,7 @@ from typing import Any
 
 import altair as alt
 
-from convarium.report.drawing import FONT, Drawing, faded, finished, log_axis
+from convarium.report.drawing import EDGE, FONT, Drawing, faded, finished, log_axis
 from convarium.report.entries import Entry, had
 from convarium.report.palette import variable
 from convarium.report.places import Spot, place
@@ -74,14 +74,16 @@ def _row(entry: Entry, field: str, unit: str) -> dict[str, Any] | None:
     if top1 is None or not cost or cost <= 0 or not params:
         return None
     low, high = had(result, "top1_low"), had(result, "top1_high")
+    known = low is not None and high is not None
+    low, high = top1 if low is None else low, top1 if high is None else high
     return {
         "key": entry.key,
         "model": entry.model,
         "top1": 100 * top1,
-        "low": 100 * (top1 if low is None else low),
-        "high": 100 * (top1 if high is None else high),
+        "low": 100 * low,
+        "high": 100 * high,
         "top1_text": f"{100 * top1:.1f} %",
-        "interval": "not available" if low is None else f"{100 * low:.1f}-{100 * high:.1f} %",
+        "interval": f"{100 * low:.1f} to {100 * high:.1f} %" if known else "not available",
         "cost": cost,
         "cost_text": f"{cost:,.3g} {unit}" if cost < 1000 else f"{cost:,.0f} {unit}",
         "params": params,
@@ -137,20 +139,7 @@ def _front(base: Any) -> Any:
 
 
 def _marks(base: Any, rows: list[dict[str, Any]], up: list[float]) -> list[Any]:
-    largest = max(row["params"] for row in rows)
-    size = alt.Size(
-        "params:Q",
-        scale=alt.Scale(domain=[0, largest], range=[0, _LARGEST]),
-        legend=alt.Legend(
-            title="parameters",
-            orient="bottom",
-            format="~s",
-            values=_sizes(largest),
-            direction="horizontal",
-            symbolFillColor=variable("line"),
-            symbolStrokeColor=variable("muted"),
-        ),
-    )
+    """Intervals below, bubbles on them, names on top."""
     tooltip = [
         alt.Tooltip("model:N", title="network"),
         alt.Tooltip("top1_text:N", title="top-1"),
@@ -167,19 +156,37 @@ def _marks(base: Any, rows: list[dict[str, Any]], up: list[float]) -> list[Any]:
     bubbles = base.mark_point(
         filled=True, strokeWidth=1.8, fillOpacity=0.35, cursor="pointer"
     ).encode(
-        size=size,
+        size=_area(rows),
         fill=alt.Fill("hue:N", scale=None),
         stroke=alt.Stroke("hue:N", scale=None),
         opacity=faded(1, 0.15),
         tooltip=tooltip,
     )
-    narrow = alt.condition(
-        "width < 520 && datum.key !== picked || picked !== '' && datum.key !== picked",
-        alt.value(0),
-        alt.value(1),
+    return [intervals, bubbles, *_names(base)]
+
+
+def _area(rows: list[dict[str, Any]]) -> Any:
+    """Bubble area in proportion to parameters, half as large on narrow screens."""
+    largest = max(row["params"] for row in rows)
+    full = alt.ExprRef(f"width < 520 ? {_LARGEST // 2} : {_LARGEST}")
+    legend = alt.Legend(
+        title="parameters",
+        orient="bottom",
+        direction="horizontal",
+        format="~s",
+        values=_sizes(largest),
+        symbolFillColor=variable("line"),
+        symbolStrokeColor=variable("muted"),
     )
-    edge = {"stroke": variable("card"), "strokeWidth": 4, "strokeJoin": "round"}
-    names = [
+    scale = alt.Scale(domain=[0, largest], range=[0, full])
+    return alt.Size("params:Q", scale=scale, legend=legend)
+
+
+def _names(base: Any) -> list[Any]:
+    """Each name twice, first with a wide edge of the card's colour, so that lines stay off it."""
+    # Narrow screens name only the network that is picked: an empty text takes no room.
+    text = alt.condition("width < 520 && datum.key !== picked", alt.value(""), "model:N")
+    return [
         base.mark_text(
             dx=alt.expr("datum.dx"),
             dy=alt.expr("datum.dy"),
@@ -189,10 +196,9 @@ def _marks(base: Any, rows: list[dict[str, Any]], up: list[float]) -> list[Any]:
             fontWeight=500,
             font=FONT,
             **style,
-        ).encode(text="model:N", opacity=narrow)
-        for style in (edge, {})
+        ).encode(text=text, opacity=faded(1, 0))
+        for style in (EDGE, {})
     ]
-    return [intervals, bubbles, *names]
 
 
 def _sizes(largest: int) -> list[float]:

@@ -19,7 +19,7 @@ _UP = {
 
 
 def curve_charts(entries: list[Entry]) -> list[Drawing]:
-    """Four charts, loss before accuracy and epochs before seconds; none where nothing was logged."""
+    """Loss, then accuracy, each by epoch and by seconds; none where nothing was logged."""
     points = [point for entry in entries for point in _points(entry)]
     drawn = [up for up in _UP if any(point[up] is not None for point in points)]
     return [_curve(points, across, up) for up in drawn for across in _ACROSS]
@@ -63,6 +63,17 @@ def _curve(points: list[dict[str, Any]], across: str, up: str) -> Drawing:
             detail="key:N",
         )
     )
+    name = f"{'loss' if up == 'loss' else 'accuracy'}-by-{across}"
+    return Drawing(
+        name=f"training-{name}",
+        title=name.replace("-", " ").capitalize(),
+        about=f"Training curves: {_UP[up]}, against {_ACROSS[across]}, one line a network.",
+        spec=finished(alt.layer(*_marks(base)), width=_WIDTH, height=_HEIGHT),
+    )
+
+
+def _marks(base: Any) -> list[Any]:
+    """A line a network in its hue and dashes, and a dot an epoch: one epoch makes no line."""
     colour = alt.Stroke("hue:N", scale=None)
     lines = base.mark_line(strokeWidth=2, strokeJoin="round").encode(
         stroke=colour,
@@ -80,10 +91,4 @@ def _curve(points: list[dict[str, Any]], across: str, up: str) -> Drawing:
             alt.Tooltip("train_top1:Q", title="training top-1, %", format=".1f"),
         ],
     )
-    name = f"{'loss' if up == 'loss' else 'accuracy'}-by-{across}"
-    return Drawing(
-        name=f"training-{name}",
-        title=name.replace("-", " ").capitalize(),
-        about=f"Training curves: {_UP[up]}, against {_ACROSS[across]}, one line a network.",
-        spec=finished(alt.layer(lines, dots), width=_WIDTH, height=_HEIGHT),
-    )
+    return [lines, dots]

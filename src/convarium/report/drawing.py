@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import altair
@@ -15,6 +15,7 @@ from convarium.report.palette import resolved, variable
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 VEGA_LITE = ".".join(altair.SCHEMA_VERSION.lstrip("v").split(".")[:2])
 PNG_SCALE = 2
+EDGE = {"stroke": variable("card"), "strokeWidth": 4, "strokeJoin": "round"}  # under a text
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,11 @@ class Drawing:
         return bytes(vl_convert.svg_to_png(self.svg_alone(), scale=PNG_SCALE))
 
 
+@cache
 def bundle() -> str:
     """Vega, Vega-Lite and Vega-Embed as one classic script (about 0.9 MB)."""
-    return str(vl_convert.javascript_bundle(vl_version=VEGA_LITE))
+    snippet = "window.vegaEmbed = vegaEmbed;"
+    return str(vl_convert.javascript_bundle(snippet, vl_version=VEGA_LITE))
 
 
 def finished(chart: Any, *, width: int, height: int | None = None) -> dict[str, Any]:

@@ -10,58 +10,43 @@ from convarium.verify.network import Layer
 WINDOWS = ("conv", "max_pool", "avg_pool", "subsample")
 LAYERS = (*WINDOWS, "linear", "lrn", "rbf", "global_avg_pool")
 JOINS = ("add", "concat", "mean")
+Window = tuple[int | None, int | None, int | None]  # kernel, stride, pad, where they are said
 
 
 def said(row: LayerRow, *, pads: bool = True) -> str:
     """The row in words: what its source prints and what follows from it."""
-    window = row.kind in WINDOWS
-    return _words(
-        kind=row.kind,
-        kernel=row.kernel if window else None,
-        stride=row.stride if window else None,
-        pad=row.pad if window and pads else None,
-        groups=row.groups,
-        output=_shape(row.output),
-        params=row.params,
-        macs=row.macs,
-    )
+    window: Window = (None, None, None)
+    if row.kind in WINDOWS:
+        window = (row.kernel, row.stride, row.pad if pads else None)
+    return _words(row.kind, window, row.groups, _shape(row.output), (row.params, row.macs))
 
 
 def seen(row: LayerRow, layers: tuple[Layer, ...]) -> str:
     """Our layer in the same words; what the row does not print is left out of both."""
     first = layers[0]
     kind = _kind_for(row, first)
-    window = kind in WINDOWS
-    several = len(layers) > 1
-    split = several and first.kind == "conv" and row.groups > 1
-    output = _shape(first.output)
-    if several and output:
+    groups, output = first.groups, _shape(first.output)
+    if len(layers) > 1:
         output = (sum(x.output[0] for x in layers), *output[1:])
-    return _words(
-        kind=kind,
-        kernel=first.kernel if window and row.kernel is not None else None,
-        stride=first.stride if window and row.stride is not None else None,
-        pad=first.pad if window and row.pad is not None else None,
-        groups=sum(x.groups for x in layers) if split else first.groups,
-        output=output,
-        params=sum(x.params for x in layers),
-        macs=sum(x.macs for x in layers),
-    )
+        groups = len(layers) * groups if first.kind == "conv" and row.groups > 1 else groups
+    window: Window = (None, None, None)
+    if kind in WINDOWS:
+        window = (
+            None if row.kernel is None else first.kernel,
+            None if row.stride is None else first.stride,
+            None if row.pad is None else first.pad,
+        )
+    counts = (sum(x.params for x in layers), sum(x.macs for x in layers))
+    return _words(kind, window, groups, output, counts)
 
 
 def bare(layer: Layer) -> str:
     """Our layer in the words of `said(row, pads=False)`."""
-    window = layer.kind in WINDOWS
-    return _words(
-        kind=layer.kind,
-        kernel=layer.kernel if window else None,
-        stride=layer.stride if window else None,
-        pad=None,
-        groups=layer.groups,
-        output=_shape(layer.output),
-        params=layer.params,
-        macs=layer.macs,
-    )
+    window: Window = (None, None, None)
+    if layer.kind in WINDOWS:
+        window = (layer.kernel, layer.stride, None)
+    counts = (layer.params, layer.macs)
+    return _words(layer.kind, window, layer.groups, _shape(layer.output), counts)
 
 
 def _kind_for(row: LayerRow, layer: Layer) -> str:
@@ -76,19 +61,13 @@ def _shape(output: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _words(
-    *,
-    kind: str,
-    kernel: int | None,
-    stride: int | None,
-    pad: int | None,
-    groups: int,
-    output: tuple[int, ...],
-    params: int,
-    macs: int,
+    kind: str, window: Window, groups: int, output: tuple[int, ...], counts: tuple[int, int]
 ) -> str:
     """ "conv 3x3/1 pad 1 -> 64x224x224; 1,792 params, 86,704,128 MACs"."""
-    window = "" if kernel is None else f" {kernel}x{kernel}/{stride}"
+    kernel, stride, pad = window
+    size = "" if kernel is None else f" {kernel}x{kernel}"
+    step = "" if stride is None else f"/{stride}"
     padding = "" if pad is None else f" pad {pad}"
     grouping = "" if groups == 1 else f" groups {groups}"
-    counts = f"; {params:,} params, {macs:,} MACs" if params or macs else ""
-    return f"{kind}{window}{padding}{grouping} -> {'x'.join(map(str, output))}{counts}"
+    price = f"; {counts[0]:,} params, {counts[1]:,} MACs" if any(counts) else ""
+    return f"{kind}{size}{step}{padding}{grouping} -> {'x'.join(map(str, output))}{price}"

@@ -75,7 +75,7 @@ def measure_cost(
             training only is traced in train mode, so that the count holds all of it.
         input_size: (C, H, W) in pixels; the network's native one when None and a name is given.
         batch_size: pictures at once.
-        training: trace the forward pass of train mode.
+        training: trace the forward pass of train mode, and count the backward pass too.
         device: where to trace; "meta" computes nothing and needs no memory.
 
     Raises:
@@ -88,13 +88,19 @@ def measure_cost(
     if isinstance(model_or_name, str):
         row = catalog.find(model_or_name)
         input_size = input_size or catalog.facts_of(row.name).input
-        name, training = row.name, training or row.traced == "train"
+        name, mode = row.name, "train" if training else row.traced
         with torch.device("meta"):
             model: nn.Module = create_model(name)
     else:
-        model, name = model_or_name, type(model_or_name).__name__
+        model, name, mode = model_or_name, type(model_or_name).__name__, None
     if input_size is None:
         raise UsageError("measure_cost needs input_size=(C, H, W) when it is given a module.")
     return cost_of(
-        model, input_size, name=name, batch_size=batch_size, training=training, device=device
+        model,
+        input_size,
+        name=name,
+        batch_size=batch_size,
+        training=training,
+        mode=mode,
+        device=device,
     )

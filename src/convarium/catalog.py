@@ -73,9 +73,12 @@ _STRIDE_1X1 = (
     "Table 1 leaves open which layer has stride 2: the first 1x1, as in the authors' models."
 )
 _STRIDE_3X3 = "Not in the paper: stride 2 in the 3x3, as in fb.resnet.torch and torchvision."
+_POOL1 = (
+    "Paper silent on pool1's border: one pixel all round; the authors' models, the far side only."
+)
 _RESNET = (
     *(
-        Network(f"plain{depth}", "resnet", "resnet:ResNet", options, (_HE,))
+        Network(f"plain{depth}", "resnet", "resnet:ResNet", options, (_POOL1, _HE))
         for depth in (18, 34)
         for options in ({"depth": depth, "shortcut": "none"},)
     ),
@@ -84,11 +87,12 @@ _RESNET = (
         for depth in (18, 34)
         for option in "ABC"
         for options in ({"depth": depth, "shortcut": option},)
-        for departures in ((_OPTION_A, _HE) if option == "A" else (_HE,),)
+        for departures in ((_OPTION_A, _POOL1, _HE) if option == "A" else (_POOL1, _HE),)
     ),
     *(
-        Network(f"resnet{depth}", "resnet", "resnet:ResNet", {"depth": depth}, (_STRIDE_1X1, _HE))
+        Network(f"resnet{depth}", "resnet", "resnet:ResNet", {"depth": depth}, departures)
         for depth in (50, 101, 152)
+        for departures in ((_STRIDE_1X1, _POOL1, _HE),)
     ),
     *(
         Network(f"resnet{depth}_v1_5", "resnet", "resnet:ResNetV15", options, (_STRIDE_3X3, _HE))

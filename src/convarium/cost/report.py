@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
 from torch import nn
 
-from convarium.cost.macs import count_macs
-from convarium.trace import TraceRow, trace
+from convarium.cost.macs import count_products
+from convarium.trace import TraceRow, trace_anyhow
+from convarium.trace.arguments import specs_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,9 @@ class CostRow:
     """One call of a leaf, or of an operator outside any leaf.
 
     `activation_bytes` are those of its outputs at the report's batch size; `receptive_field` is a
-    side in input pixels, None where the row sees the whole picture.
+    side in input pixels, None where the row sees the whole picture. `macs_backward` are those of
+    the gradients, 0 unless the report is of training. `bytes_read` and `bytes_written` are those
+    of every operator's inputs (parameters too) and outputs, views excepted.
     """
 
     name: str
@@ -27,29 +29,42 @@ class CostRow:
     macs: int
     activation_bytes: int
     receptive_field: int | None
+    macs_backward: int = 0
+    bytes_read: int = 0
+    bytes_written: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class CostReport:
-    """What `measure_cost` gives. `macs` are multiply-adds, FLOPs are twice that.
+    """What `measure_cost` gives. `macs` are the forward pass's multiply-adds; FLOPs are twice that.
 
     `status` is "exact", or "lower_bound" when an operator without a formula was met: its name is
-    then in `unknown_ops`. `mode` is the forward pass that was traced, "train" or "eval".
+    then in `unknown_ops`. `mode` is the forward pass that was traced, "train" or "eval";
+    `traced_on` is "meta", "fake" or a device, see `convarium.trace.trace_anyhow`.
     """
 
     name: str
     input_size: tuple[int, ...]
     batch_size: int
     mode: str
+    traced_on: str
     params: int
     macs: int
     status: str
     unknown_ops: tuple[str, ...]
     rows: tuple[CostRow, ...]
+    macs_backward: int = 0
+    bytes_read: int = 0
+    bytes_written: int = 0
+
+    @property
+    def arithmetic_intensity(self) -> float:
+        """FLOPs of the forward pass per byte read or written, operator by operator."""
+        return 2 * self.macs / max(1, self.bytes_read + self.bytes_written)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and dicts, as the command line prints them with --json."""
-        return asdict(self)
+        return {**asdict(self), "arithmetic_intensity": self.arithmetic_intensity}
 
 
 def cost_of(
@@ -59,56 +74,57 @@ def cost_of(
     name: str,
     batch_size: int = 1,
     training: bool = False,
+    mode: str | None = None,
     device: str = "meta",
 ) -> CostReport:
-    """Traces `model` once at (batch, *input_size) and prices every row."""
-    rows = trace_module(model, input_size, batch_size=batch_size, training=training, device=device)
+    """Traces `model` once at (batch, *input_size) and prices every row.
+
+    `training` counts the backward pass too; `mode` is the forward pass's, "train" or "eval", and
+    follows `training` when it is None.
+    """
+    mode = mode or ("train" if training else "eval")
+    shape = (batch_size, *input_size)
+    rows, way = trace_anyhow(model, shape, mode=mode, grad=training, device=device)
     unknown: dict[str, None] = {}
     priced = tuple(_price(row, unknown) for row in rows)
     return CostReport(
         name=name,
         input_size=tuple(input_size),
         batch_size=batch_size,
-        mode="train" if training else "eval",
+        mode=mode,
+        traced_on=way,
         params=sum(row.params for row in priced),
         macs=sum(row.macs for row in priced),
         status="lower_bound" if unknown else "exact",
         unknown_ops=tuple(unknown),
         rows=priced,
+        macs_backward=sum(row.macs_backward for row in priced),
+        bytes_read=sum(row.bytes_read for row in priced),
+        bytes_written=sum(row.bytes_written for row in priced),
     )
 
 
-def trace_module(
-    model: nn.Module,
-    input_size: tuple[int, ...],
-    *,
-    batch_size: int = 1,
-    training: bool = False,
-    device: str = "meta",
-) -> list[TraceRow]:
-    """Rows of `model` at one size, in train or eval mode; each submodule's own mode is put back."""
-    modes = {module: module.training for module in model.modules()}
-    try:
-        model.train(training)
-        return trace(model, torch.empty(batch_size, *input_size, device=device))
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
-
-
 def _price(row: TraceRow, unknown: dict[str, None]) -> CostRow:
-    macs = 0
+    forward = backward = read = written = 0
     for op in row.ops:
-        count = count_macs(op)
-        if count is None:
+        products = count_products(op)
+        if products is None:
             unknown[op.name] = None
-        macs += count or 0
+        for product in products or ():
+            forward += product.macs
+            backward += product.backward
+        if op.nature != "view":
+            read += sum(t.nbytes for t in specs_in(op.args))
+            written += sum(t.nbytes for t in op.outputs)
     return CostRow(
         name=row.name,
         kind=row.kind,
         output_shape=row.output_shape,
         params=row.params,
-        macs=macs,
+        macs=forward,
         activation_bytes=row.output_bytes,
         receptive_field=row.receptive_field,
+        macs_backward=backward,
+        bytes_read=read,
+        bytes_written=written,
     )

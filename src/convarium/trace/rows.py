@@ -3,38 +3,43 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """What cost formulas need of a tensor: its shape and the bytes of one element."""
+    """What cost formulas need of a tensor.
+
+    `grad` says whether autograd would compute a gradient for it; it is False outside a trace with
+    gradients.
+    """
 
     shape: tuple[int, ...]
     itemsize: int
+    grad: bool = False
 
     @property
     def nbytes(self) -> int:
         """Bytes of the tensor when it is stored densely."""
-        size = self.itemsize
-        for side in self.shape:
-            size *= side
-        return size
+        return self.itemsize * prod(self.shape)
 
 
 @dataclass(frozen=True, slots=True)
 class Op:
     """One call of an operator that reached the dispatcher.
 
-    `name` is the operator's without its namespace ("convolution"); `args` and `kwargs` are its
-    arguments with every tensor replaced by its TensorSpec; `pointwise` is torch's own tag.
+    `name` is the operator's: bare for torch's own ("convolution"), with its namespace for others
+    ("mylib::attention"). `args` and `kwargs` are its arguments with every tensor replaced by its
+    TensorSpec. `nature` is "view" (moves no data), "pointwise", "reduction" or "other", as torch
+    itself declares it.
     """
 
     name: str
+    nature: str
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     outputs: tuple[TensorSpec, ...]
-    pointwise: bool = False
 
 
 @dataclass(slots=True)

@@ -22,9 +22,9 @@ class StandIns:
         self._stand_ins: dict[int, Tensor] = {}
         self._keep: list[Tensor] = list(trainable)  # an id means one tensor while it lives
 
-    def of(self, value: Any) -> Any:
-        """The stand-in of a foreign tensor; anything else comes back as it is."""
-        if not isinstance(value, Tensor) or value.device == self._device:
+    def of(self, value: Tensor) -> Tensor:
+        """The stand-in of a foreign tensor; one of the tracing device comes back as it is."""
+        if value.device == self._device:
             return value
         key = id(value)
         if key not in self._stand_ins:

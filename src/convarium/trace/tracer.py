@@ -7,9 +7,11 @@ model is neither copied, moved nor changed, whatever its device and size.
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -19,32 +21,43 @@ from torch.nn.modules.module import (
     register_module_forward_pre_hook,
 )
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map
 
+from convarium.errors import ConvariumError
+from convarium.trace.arguments import replace, spec, tensors
 from convarium.trace.fields import FieldMap
-from convarium.trace.rows import Op, TensorSpec, TraceRow
+from convarium.trace.rows import Op, TraceRow
+from convarium.trace.shapes import shortcut
 from convarium.trace.standins import StandIns
 
-# Views and bookkeeping move no data: outside a leaf they get no row of their own.
-_FREE = frozenset(
-    """
-    view _unsafe_view reshape permute transpose t squeeze unsqueeze expand detach alias
-    as_strided slice select split split_with_sizes chunk unbind lift_fresh empty
-    """.split()
-)
 
-
-def trace(model: nn.Module, *inputs: Tensor) -> list[TraceRow]:
+def trace(model: nn.Module, *inputs: Tensor, grad: bool = False) -> list[TraceRow]:
     """One row a call of a leaf of `model`, in the order of the calls.
 
     Args:
         model: any module; its mode (train or eval) is respected, its values are not touched.
         inputs: what its forward takes, on the device to trace on ("meta" computes nothing).
+        grad: note for every tensor whether autograd would compute its gradient.
+
+    Raises:
+        TraceError: the forward pass raised.
     """
     tracer = _Tracer(model, inputs)
-    with torch.no_grad(), _module_stack(tracer), tracer:
-        model(*inputs)
+    try:
+        with torch.set_grad_enabled(grad), _module_stack(tracer), tracer:
+            model(*inputs)
+    except ConvariumError:
+        raise
+    except Exception as error:
+        raise TraceError(tracer.path) from error
     return tracer.finish()
+
+
+class TraceError(Exception):
+    """A forward pass failed; its own error is the cause. `path` is the module that ran."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"the forward pass failed in {path or 'the module itself'}")
+        self.path = path
 
 
 @contextmanager
@@ -71,9 +84,11 @@ class _Tracer(TorchDispatchMode):
     def __init__(self, model: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         super().__init__()
         self._trainable = list(model.parameters())
+        self._on_meta = inputs[0].device.type == "meta"
         self._stand_ins = StandIns(inputs[0].device, self._trainable)
         self._fields = FieldMap(inputs)
         self._paths = {id(m): path for path, m in model.named_modules()}
+        self.path = ""  # of the innermost module whose forward has not ended well
         self._stack: list[_Frame] = []
         self._rows: list[TraceRow] = []
         self._calls: Counter[str] = Counter()
@@ -90,28 +105,33 @@ class _Tracer(TorchDispatchMode):
             for p in module.parameters(recurse=False):
                 self._count(p, row)
         self._stack.append(_Frame(path, is_leaf or inside_leaf, row))
+        self.path = path
 
     def leave(self, module: nn.Module, args: Any, output: Any) -> None:
         row = self._stack.pop().row
+        if sys.exc_info()[0] is not None:
+            return  # the hook also runs when the forward pass raised: `path` keeps the place
+        self.path = self._stack[-1].path if self._stack else ""
         if row is not None:
-            self._set_output(row, output)
+            self._set_output(row, tensors(output))
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        args, kwargs = tree_map(self._stand_ins.of, (args, kwargs or {}))
-        out = func(*args, **kwargs)
-        outputs = [t for t in tree_leaves(out) if isinstance(t, Tensor)]
-        used = tree_leaves((args, kwargs))
-        op = Op(
-            name=func.overloadpacket.__name__.rstrip("_"),
-            args=tree_map(_spec, args),
-            kwargs=tree_map(_spec, kwargs),
-            outputs=tuple(map(_spec, outputs)),
-            pointwise=torch.Tag.pointwise in func.tags,
-        )
-        self._fields.carry(op.name, op.args, used, outputs)
-        row = self._row_of(op.name, out)
+        kwargs = kwargs or {}
+        if func.namespace == "prim":  # asks a tensor for its device or type
+            return func(*args, **kwargs)
+        name, nature = _identity(func)
+        specs = replace(args, spec), {k: replace(v, spec) for k, v in kwargs.items()}
+        args = replace(args, self._stand_ins.of)
+        kwargs = {k: replace(v, self._stand_ins.of) for k, v in kwargs.items()}
+        out = shortcut(name, func, args, kwargs) if self._on_meta else None
+        if out is None:
+            out = func(*args, **kwargs)
+        outputs, used = tensors(out), tensors(args) + tensors(kwargs)
+        op = Op(name, nature, *specs, tuple(map(spec, outputs)))
+        self._fields.carry(name, op.args, used, outputs)
+        row = self._row_of(op, outputs)
         if row is not None:
             row.ops.append(op)
             for value in used:
@@ -125,14 +145,14 @@ class _Tracer(TorchDispatchMode):
             self._count(p, unused)
         return [*self._rows, unused] if unused.params else self._rows
 
-    def _row_of(self, name: str, out: Any) -> TraceRow | None:
-        """The row an operator belongs to: its leaf's, or one of its own."""
+    def _row_of(self, op: Op, outputs: list[Tensor]) -> TraceRow | None:
+        """The row an operator belongs to: its leaf's, or one of its own; none for bare views."""
         if self._stack and self._stack[-1].inside_leaf:
             return next(frame.row for frame in reversed(self._stack) if frame.row is not None)
-        if name in _FREE:
+        if op.nature == "view":
             return None
-        row = self._new_row(self._below(name), name)
-        self._set_output(row, out)
+        row = self._new_row(self._below(op.name), op.name)
+        self._set_output(row, outputs)
         return row
 
     def _below(self, name: str) -> str:
@@ -145,13 +165,12 @@ class _Tracer(TorchDispatchMode):
         self._rows.append(row)
         return row
 
-    def _set_output(self, row: TraceRow, output: Any) -> None:
-        tensors = [t for t in tree_leaves(output) if isinstance(t, Tensor)]
-        if not tensors:
+    def _set_output(self, row: TraceRow, outputs: list[Tensor]) -> None:
+        if not outputs:
             return
-        row.output_shape = tuple(tensors[0].shape)
-        row.output_bytes = sum(_spec(t).nbytes for t in tensors)
-        field = self._fields.of(tensors[0])
+        row.output_shape = tuple(outputs[0].shape)
+        row.output_bytes = sum(spec(t).nbytes for t in outputs)
+        field = self._fields.of(outputs[0])
         if field is not None:
             row.receptive_field, row.stride = max(field.side), max(field.step)
 
@@ -162,7 +181,22 @@ class _Tracer(TorchDispatchMode):
             row.params += value.numel()
 
 
-def _spec(value: Any) -> Any:
-    return (
-        TensorSpec(tuple(value.shape), value.element_size()) if isinstance(value, Tensor) else value
-    )
+@cache
+def _identity(func: Any) -> tuple[str, str]:
+    """Name and nature of an operator; see `Op`."""
+    packet = func.overloadpacket
+    name = packet.__name__.rstrip("_")
+    if func.namespace not in ("aten", "prims"):
+        name = f"{func.namespace}::{name}"
+    returns = func._schema.returns
+    aliases = any(r.alias_info is not None and not r.alias_info.is_write for r in returns)
+    if aliases or torch.Tag.inplace_view in func.tags:
+        return name, "view"
+    for tag, nature in ((torch.Tag.pointwise, "pointwise"), (torch.Tag.reduction, "reduction")):
+        if tag in func.tags:
+            return name, nature
+    return name, "view" if name in _FREE else "other"
+
+
+# These move no data either, though their schema does not say so.
+_FREE = frozenset("_unsafe_view unsafe_split unsafe_split_with_sizes empty empty_strided".split())

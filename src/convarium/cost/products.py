@@ -1,0 +1,148 @@
+"""Formulas of the operators that multiply and add: convolutions, linear layers, matrix products.
+
+Each gives, from shapes alone, the products an operator computes. The gradient of a product with
+respect to each of its two operands is a product of the same size, which gives the backward count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from math import prod
+
+from convarium.trace import Op, TensorSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """`macs` multiply-adds between `operands`."""
+
+    macs: int
+    operands: tuple[TensorSpec, ...]
+
+    @property
+    def backward(self) -> int:
+        """Multiply-adds of the gradients that autograd computes: one product an operand."""
+        return self.macs * sum(operand.grad for operand in self.operands)
+
+
+Formula = Callable[[Op], Iterable[Product]]
+
+
+def _convolution(op: Op) -> list[Product]:
+    x, weight, out = op.args[0], op.args[1], op.outputs[0]
+    transposed = len(op.args) > 6 and op.args[6]
+    # A transposed convolution uses each weight once per input pixel, a plain one per output pixel.
+    pixels = prod(x.shape[2:]) if transposed else prod(out.shape[2:])
+    return [Product(x.shape[0] * pixels * prod(weight.shape), (x, weight))]
+
+
+def _deform_conv(op: Op) -> list[Product]:
+    x, weight, out = op.args[0], op.args[1], op.outputs[0]
+    return [Product(out.shape[0] * prod(out.shape[2:]) * prod(weight.shape), (x, weight))]
+
+
+def _matrix(left: TensorSpec, right: TensorSpec) -> list[Product]:
+    """Matrices, stacks of matrices, or a matrix and a vector."""
+    columns = right.shape[-1] if len(right.shape) > 1 else 1
+    return [Product(prod(left.shape) * columns, (left, right))]
+
+
+def _mm(op: Op) -> list[Product]:
+    return _matrix(op.args[0], op.args[1])
+
+
+def _addmm(op: Op) -> list[Product]:
+    return _matrix(op.args[1], op.args[2])
+
+
+def _outer(op: Op) -> list[Product]:
+    left, right = op.args[1], op.args[2]
+    return [Product(prod(left.shape) * prod(right.shape), (left, right))]
+
+
+def _linear(op: Op) -> list[Product]:
+    x, weight = op.args[0], op.args[1]
+    return [Product(prod(x.shape[:-1]) * prod(weight.shape), (x, weight))]
+
+
+def _attention(op: Op) -> list[Product]:
+    """Queries (N, H, L, E), keys (N, H, S, E), values (N, H, S, V); masked positions count too."""
+    query, key, value = op.args[:3]
+    pairs = prod(query.shape[:-1]) * key.shape[-2]
+    weights = TensorSpec((pairs,), query.itemsize, query.grad or key.grad)
+    return [
+        Product(pairs * query.shape[-1], (query, key)),
+        Product(pairs * value.shape[-1], (weights, value)),
+    ]
+
+
+def _multi_head_attention(op: Op) -> list[Product]:
+    """The fast path of nn.MultiheadAttention: one projection in, attention, one projection out."""
+    query, key, value, width = op.args[0], op.args[1], op.args[2], op.args[3]
+    proj_weight = op.args[7]
+    batch, length, spaces = query.shape[0], query.shape[1], key.shape[1]
+    inputs = (length + spaces + value.shape[1]) * width * width
+    scores = 2 * length * spaces * width
+    macs = batch * (inputs + scores + length * prod(proj_weight.shape))
+    return [Product(macs, (query, proj_weight))]
+
+
+def _encoder_layer(op: Op) -> list[Product]:
+    """The fast path of nn.TransformerEncoderLayer: self-attention, then two linear layers."""
+    x, qkv, proj = op.args[0], op.args[3], op.args[5]
+    first, second = op.args[14], op.args[16]
+    batch, length, width = x.shape
+    weights = prod(qkv.shape) + prod(proj.shape) + prod(first.shape) + prod(second.shape)
+    return [Product(batch * length * (weights + 2 * length * width), (x, qkv))]
+
+
+def _mkldnn_rnn(op: Op) -> list[Product]:
+    """One layer and direction of an LSTM: x (T, N, I), weights (4H, I) and (4H, H)."""
+    x, w_input, w_hidden = op.args[:3]
+    steps = x.shape[0] * x.shape[1]
+    return [
+        Product(steps * prod(w_input.shape), (x, w_input)),
+        Product(steps * prod(w_hidden.shape), (x, w_hidden)),
+    ]
+
+
+def _trilinear(op: Op) -> list[Product]:
+    """nn.Bilinear: (N, 1, I1, 1) x (1, O, I1, I2) x (N, 1, 1, I2) before the expansions."""
+    first, weight, second = op.args[:3]
+    return [Product(first.shape[0] * prod(weight.shape), (first, weight, second))]
+
+
+_ATTENTION = (
+    "_scaled_dot_product_flash_attention",
+    "_scaled_dot_product_flash_attention_for_cpu",
+    "_scaled_dot_product_efficient_attention",
+    "_scaled_dot_product_cudnn_attention",
+    "_scaled_dot_product_attention_math",
+    "_scaled_dot_product_fused_attention_overrideable",
+)
+FORMULAS: dict[str, Formula] = {
+    "convolution": _convolution,
+    "_convolution": _convolution,
+    "cudnn_convolution": _convolution,
+    "torchvision::deform_conv2d": _deform_conv,
+    "mm": _mm,
+    "bmm": _mm,
+    "mv": _mm,
+    "dot": _mm,
+    "vdot": _mm,
+    "_int_mm": _mm,
+    "_scaled_mm": _mm,
+    "addmm": _addmm,
+    "addmv": _addmm,
+    "addbmm": _addmm,
+    "baddbmm": _addmm,
+    "_addmm_activation": _addmm,
+    "addr": _outer,
+    "linear": _linear,
+    "_native_multi_head_attention": _multi_head_attention,
+    "_transformer_encoder_layer_fwd": _encoder_layer,
+    "mkldnn_rnn_layer": _mkldnn_rnn,
+    "_trilinear": _trilinear,
+    **dict.fromkeys(_ATTENTION, _attention),
+}

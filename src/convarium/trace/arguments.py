@@ -1,0 +1,44 @@
+"""Arguments of operators: tensors alone, in lists, or among other values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from convarium.trace.rows import TensorSpec
+
+
+def replace(value: Any, change: Callable[[Tensor], Any]) -> Any:
+    """`value` with `change` applied to every tensor in it; lists and tuples are walked."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, (list, tuple)) and any(isinstance(v, (Tensor, list)) for v in value):
+        return type(value)(replace(v, change) for v in value)
+    return value
+
+
+def tensors(value: Any) -> list[Tensor]:
+    """The tensors in a value, a list, a tuple or a dict of them, in order."""
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        return []
+    return [t for v in value for t in tensors(v)]
+
+
+def spec(tensor: Tensor) -> TensorSpec:
+    """Shape, element size and gradient flag of a tensor."""
+    return TensorSpec(tuple(tensor.shape), tensor.element_size(), tensor.requires_grad)
+
+
+def specs_in(value: Any) -> list[TensorSpec]:
+    """The specs among the arguments of an `Op`, in order."""
+    if isinstance(value, TensorSpec):
+        return [value]
+    if isinstance(value, (list, tuple)):
+        return [spec for v in value for spec in specs_in(v)]
+    return []

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from convarium.data import Split
 from convarium.evaluate.wilson import wilson_interval
-from convarium.machine import Plan
+from convarium.machine import Plan, answering
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +61,14 @@ def evaluate(
         plan: threads, layout and precision of the forward pass.
         batch: pictures at once.
     """
-    modes = {module: module.training for module in model.modules()}
     parts = []
-    try:
-        plan.place(model).eval()
-        with plan.settings(), torch.inference_mode():
-            for indices in torch.arange(len(split)).split(batch):
-                images = plan.move(prepare(split.images(indices)))
-                with plan.autocast():
-                    logits = model(images)
-                parts.append(logits.float().softmax(1).cpu())
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
-    return _summary(torch.cat(parts).clone(), split.labels)
+    with answering(plan.place(model)), plan.settings():
+        for indices in torch.arange(len(split)).split(batch):
+            images = plan.move(prepare(split.images(indices)))
+            with plan.autocast():
+                logits = model(images)
+            parts.append(logits.float().softmax(1).cpu())
+    return _summary(torch.cat(parts), split.labels)
 
 
 def _summary(probabilities: Tensor, labels: Tensor) -> Evaluation:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from convarium.machine import Plan, Timing, interleaved
+from convarium.machine import Plan, Timing, answering, interleaved
 
 BATCH = 32
 
@@ -50,15 +50,10 @@ def time_inference(
     """
     if not models:
         return {}
-    modes = {m: m.training for model, _, _ in models.values() for m in model.modules()}
     plans = [plan for _, _, plan in models.values()]
-    try:
-        with plans[0].settings(), torch.inference_mode():
-            single = _times(models, 1, seconds)
-            batched = _times(models, batch, seconds)
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
+    with plans[0].settings(), answering(*(model for model, _, _ in models.values())):
+        single = _times(models, 1, seconds)
+        batched = _times(models, batch, seconds)
     return {name: InferenceSpeed(single[name], batched[name], batch) for name in models}
 
 
@@ -70,7 +65,7 @@ def _times(
 
 
 def _forward(model: nn.Module, picture: Tensor, plan: Plan, batch: int) -> Callable[[], object]:
-    plan.place(model).eval()
+    plan.place(model)
     images = plan.move(picture.expand(batch, *picture.shape))
 
     def forward() -> None:

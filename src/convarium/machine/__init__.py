@@ -3,7 +3,7 @@
 from convarium.machine.describe import describe_machine
 from convarium.machine.energy import Counter, Energy
 from convarium.machine.memory import PeakMemory
-from convarium.machine.plan import Plan
+from convarium.machine.plan import Plan, answering
 from convarium.machine.probe import choose_plan
 from convarium.machine.stopwatch import Timing, interleaved
 
@@ -13,6 +13,7 @@ __all__ = [
     "PeakMemory",
     "Plan",
     "Timing",
+    "answering",
     "choose_plan",
     "describe_machine",
     "interleaved",

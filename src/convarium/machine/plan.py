@@ -74,3 +74,17 @@ class Plan:
 
     def _format(self) -> torch.memory_format:
         return torch.channels_last if self.layout == "channels_last" else torch.contiguous_format
+
+
+@contextmanager
+def answering(*models: nn.Module) -> Iterator[None]:
+    """Within, the networks are in eval mode and no gradients are kept; then as they were."""
+    modes = {module: module.training for model in models for module in model.modules()}
+    try:
+        for model in models:
+            model.eval()
+        with torch.no_grad():
+            yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-import torch
 from torch import Tensor, nn
+
+from convarium.machine import answering
 
 _LAYERS = (nn.Conv2d, nn.Linear)
 
@@ -25,18 +26,12 @@ def unit_variance(model: nn.Module, images: Tensor) -> None:
         Mishkin & Matas, "All you need is a good init", ICLR 2016 (arXiv 1511.06422): LSUV, with
         normal instead of orthonormal weights.
     """
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        with torch.no_grad(), ExitStack() as hooks:
-            for layer in model.modules():
-                if isinstance(layer, _LAYERS):
-                    _redraw(layer)
-                    hooks.callback(layer.register_forward_hook(_Scale()).remove)
-            model(images)
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
+    with answering(model), ExitStack() as hooks:
+        for layer in model.modules():
+            if isinstance(layer, _LAYERS):
+                _redraw(layer)
+                hooks.callback(layer.register_forward_hook(_Scale()).remove)
+        model(images)
 
 
 class _Scale:

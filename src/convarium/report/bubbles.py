@@ -74,14 +74,16 @@ def _row(entry: Entry, field: str, unit: str) -> dict[str, Any] | None:
     if top1 is None or not cost or cost <= 0 or not params:
         return None
     low, high = had(result, "top1_low"), had(result, "top1_high")
+    known = low is not None and high is not None
+    low, high = top1 if low is None else low, top1 if high is None else high
     return {
         "key": entry.key,
         "model": entry.model,
         "top1": 100 * top1,
-        "low": 100 * (top1 if low is None else low),
-        "high": 100 * (top1 if high is None else high),
+        "low": 100 * low,
+        "high": 100 * high,
         "top1_text": f"{100 * top1:.1f} %",
-        "interval": "not available" if low is None else f"{100 * low:.1f}-{100 * high:.1f} %",
+        "interval": f"{100 * low:.1f} to {100 * high:.1f} %" if known else "not available",
         "cost": cost,
         "cost_text": f"{cost:,.3g} {unit}" if cost < 1000 else f"{cost:,.0f} {unit}",
         "params": params,
@@ -140,7 +142,10 @@ def _marks(base: Any, rows: list[dict[str, Any]], up: list[float]) -> list[Any]:
     largest = max(row["params"] for row in rows)
     size = alt.Size(
         "params:Q",
-        scale=alt.Scale(domain=[0, largest], range=[0, _LARGEST]),
+        scale=alt.Scale(
+            domain=[0, largest],
+            range=[0, alt.ExprRef(f"width < 520 ? {_LARGEST // 2} : {_LARGEST}")],
+        ),
         legend=alt.Legend(
             title="parameters",
             orient="bottom",
@@ -173,11 +178,8 @@ def _marks(base: Any, rows: list[dict[str, Any]], up: list[float]) -> list[Any]:
         opacity=faded(1, 0.15),
         tooltip=tooltip,
     )
-    narrow = alt.condition(
-        "width < 520 && datum.key !== picked || picked !== '' && datum.key !== picked",
-        alt.value(0),
-        alt.value(1),
-    )
+    # Narrow screens name only the network that is picked: an empty text takes no room.
+    text = alt.condition("width < 520 && datum.key !== picked", alt.value(""), "model:N")
     edge = {"stroke": variable("card"), "strokeWidth": 4, "strokeJoin": "round"}
     names = [
         base.mark_text(
@@ -189,7 +191,7 @@ def _marks(base: Any, rows: list[dict[str, Any]], up: list[float]) -> list[Any]:
             fontWeight=500,
             font=FONT,
             **style,
-        ).encode(text="model:N", opacity=narrow)
+        ).encode(text=text, opacity=faded(1, 0))
         for style in (edge, {})
     ]
     return [intervals, bubbles, *names]

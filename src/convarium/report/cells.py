@@ -43,7 +43,7 @@ def metric(value: float, digits: int = 3) -> str:
 
 
 def _plain(value: float, digits: int) -> str:
-    """No exponent, no more digits than asked, thousands marked."""
+    """No more digits than asked, thousands marked."""
     rounded = float(f"{value:.{digits}g}")
     return f"{rounded:,.0f}" if abs(rounded) >= 10 ** (digits - 1) else f"{rounded:.{digits}g}"
 

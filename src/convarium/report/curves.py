@@ -19,7 +19,7 @@ _UP = {
 
 
 def curve_charts(entries: list[Entry]) -> list[Drawing]:
-    """Four charts, loss before accuracy and epochs before seconds; none where nothing was logged."""
+    """Loss, then accuracy, each by epoch and by seconds; none where nothing was logged."""
     points = [point for entry in entries for point in _points(entry)]
     drawn = [up for up in _UP if any(point[up] is not None for point in points)]
     return [_curve(points, across, up) for up in drawn for across in _ACROSS]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import altair
@@ -45,9 +45,11 @@ class Drawing:
         return bytes(vl_convert.svg_to_png(self.svg_alone(), scale=PNG_SCALE))
 
 
+@cache
 def bundle() -> str:
     """Vega, Vega-Lite and Vega-Embed as one classic script (about 0.9 MB)."""
-    return str(vl_convert.javascript_bundle(vl_version=VEGA_LITE))
+    snippet = "window.vegaEmbed = vegaEmbed;"
+    return str(vl_convert.javascript_bundle(snippet, vl_version=VEGA_LITE))
 
 
 def finished(chart: Any, *, width: int, height: int | None = None) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def history_chart() -> Drawing:
     """Bars for the error, a line for the depth, and the human line of the ledger."""
     human = facts.background()["ilsvrc"]["human_top5"]
     rows = [_row(winner) for winner in winners()]
-    lines = "width < 620 ? slice(datum.value, 0, 4) : split(datum.value, '|')"
+    lines = "width < 620 ? '\u2019' + slice(datum.value, 2, 4) : split(datum.value, '|')"
     year = alt.X(
         "year:O",
         title=None,
@@ -102,10 +102,10 @@ def _errors(base: Any) -> list[Any]:
         alt.Tooltip("where:N", title="depth from"),
     ]
     bars = base.mark_bar(
-        color=variable("s5"), opacity=0.3, size={"expr": "width < 500 ? 22 : 58"}
+        color=variable("s5"), opacity=0.3, width=alt.RelativeBandSize(band=0.6)
     ).encode(y=error, tooltip=tooltip)
     numbers = _outlined(base, dy=-8, fontSize=alt.expr("width < 500 ? 9 : 13"))
-    numbers = [text.encode(y=error, text="error_text:N") for text in numbers]
+    numbers = [text.encode(y=error, text=_short("error")) for text in numbers]
     return [bars, *numbers]
 
 
@@ -134,10 +134,16 @@ def _depths(base: Any) -> list[Any]:
     texts = _outlined(
         deep, dy=-15, color=variable("accent"), fontSize=alt.expr("width < 500 ? 9 : 12")
     )
-    return [line, dots, *(text.encode(y=depth, text="depth_text:N") for text in texts)]
+    return [line, dots, *(text.encode(y=depth, text=_short("depth")) for text in texts)]
+
+
+def _short(field: str) -> Any:
+    """The number alone where the chart is narrow, with its unit elsewhere."""
+    number = alt.value(alt.ExprRef(f"datum.{field}"))
+    return alt.condition("width < 620", number, f"{field}_text:N")
 
 
 def _outlined(base: Any, **style: Any) -> list[Any]:
-    """The text twice, first with a wide edge of the card's colour, so that lines do not cross it."""
+    """The text twice, first with a wide edge of the card's colour, so that lines stay off it."""
     edge = {"stroke": variable("card"), "strokeWidth": 4, "strokeJoin": "round"}
     return [base.mark_text(font=FONT, fontWeight=600, **style, **under) for under in (edge, {})]

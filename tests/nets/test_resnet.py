@@ -105,6 +105,14 @@ def test_resnet50_is_the_authors_table(shared_data: Path) -> None:
     )
 
 
+@pytest.mark.data
+def test_option_a_counts_as_darknets_resnet18(shared_data: Path) -> None:
+    # Its shortcuts have no weights either; 256 pixels a side.
+    table = json.loads((shared_data / "layer-tables" / "darknet-resnet18.json").read_text("utf-8"))
+    ours = convarium.measure_cost("resnet18_a", (3, 256, 256))
+    assert (ours.params, ours.macs) == (table["totals"]["params"], table["totals"]["macs"])
+
+
 def _main_path(rows, skip) -> list[tuple[tuple[int, ...], int, int]]:
     return [(row.output_shape[1:], row.params, row.macs) for row in rows if not skip(row)]
 

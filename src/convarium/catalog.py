@@ -19,6 +19,9 @@ from convarium.errors import unknown_name
 if TYPE_CHECKING:
     from convarium.facts import ModelFacts
 
+if TYPE_CHECKING:
+    from convarium.facts import ModelFacts
+
 
 @dataclass(frozen=True, slots=True)
 class Network:
@@ -198,7 +201,7 @@ def _rows(table: str) -> dict[str, Network]:
             continue
         name, builder, *words = line.split()
         options = {key: _value(value) for key, value in (word.split("=") for word in words)}
-        marks = {key: options.pop(key) for key in ("task", "traced") if key in options}
+        marks = {key: str(options.pop(key)) for key in ("task", "traced") if key in options}
         rows[name] = Network(name, family, builder, options, departures_of(name), **marks)
     return rows
 
@@ -257,20 +260,17 @@ def find(name: str) -> Network:
 
 
 def facts_of(name: str) -> ModelFacts:
-    """The ledger's entry of a built network, or what is known of one that the ledger has not.
+    """What is known of a built network, by its name or an alias.
 
     Raises:
         UsageError: no network has that name.
 
-    >>> facts_of("squeezenet_32px").input
-    (3, 32, 32)
+    >>> facts_of("vgg16").input
+    (3, 224, 224)
     """
-    from convarium import facts  # reads YAML, which listing the names need not wait for
+    from convarium.facts import model_facts  # reads YAML, which listing need not wait for
 
-    row = find(name)
-    if row.name in BEYOND_LEDGER:
-        return facts.beyond_ledger(row.name, row.family, BEYOND_LEDGER[row.name])
-    return facts.model_facts(row.name)
+    return model_facts(find(name).name)
 
 
 def list_models(

@@ -63,8 +63,12 @@ class Entrant:
         """Multiply-adds of the whole training; the same for all where minutes are set."""
         if self.settings.minutes:
             return 1.0
-        epochs = self.settings.epochs or self.recipe.epochs
-        return float(self.cost()[1]) * len(self.dataset.train) * epochs
+        return float(self.cost()[1]) * len(self.dataset.train) * (self.epochs or 1)
+
+    @property
+    def epochs(self) -> int | None:
+        """Of its training; None where minutes are set."""
+        return None if self.settings.minutes else self.settings.epochs or self.recipe.epochs
 
     def cost(self) -> tuple[int, int]:
         """Parameters and MACs as built for this data."""

@@ -23,11 +23,11 @@ from convarium.bakeoff.settings import Settings
 from convarium.bakeoff.speed import SECONDS, measure_speed
 from convarium.data import Dataset, load_dataset, survey_dataset
 from convarium.errors import ConvariumError, ExhaustedError
-from convarium.machine import describe_machine
+from convarium.machine import Plan, describe_machine
 from convarium.records import Race, Result, RunLog
 from convarium.records.codec import result_to_dict
 from convarium.records.events import now
-from convarium.train import EpochDone, Event, RunStarted, StepDone
+from convarium.train import Event, RunStarted, StepDone
 
 Listener = Callable[[RaceEvent], None]
 
@@ -134,28 +134,9 @@ class _Race:
         one, s = self.entrants[name], self.settings
         model = one.model()
         plan = one.plan(model)
-        epochs = None if s.minutes else s.epochs or one.recipe.epochs
-        words = f"{plan.precision}, {plan.layout}, {plan.threads} threads"
         position = list(self.entrants).index(name) + 1
-        self.listen(NetworkStarted(name, position, epochs, s.minutes, words, share))
-        return one.run(model, plan, weights_path(s.out, name), self._follow(name))
-
-    def _follow(self, name: str) -> Callable[[Event], None]:
-        """Turns training's events into the race's."""
-        start: list[RunStarted] = []
-        latest: list[float | None] = [None]
-
-        def follow(event: Event) -> None:
-            if isinstance(event, RunStarted):
-                start.append(event)
-            elif isinstance(event, (StepDone, EpochDone)):
-                latest[0] = event.loss if event.loss is not None else latest[0]
-                if isinstance(event, StepDone):
-                    done = _share(event, start[0])
-                    told = NetworkProgress(name, done, event.epoch, latest[0], event.seconds)
-                    self.listen(told)
-
-        return follow
+        self.listen(NetworkStarted(name, position, one.epochs, s.minutes, plan_words(plan), share))
+        return one.run(model, plan, weights_path(s.out, name), follow(name, self.listen))
 
     def _finish(self, log: RunLog, names: list[str]) -> list[Result]:
         """All results in line-up order, timed together unless all were timed together before."""
@@ -202,6 +183,27 @@ class _Race:
             front_size=front_size,
             sentence=sentence(front_time, front_size),
         )
+
+
+def follow(name: str, listen: Listener) -> Callable[[Event], None]:
+    """Turns the events of one network's training into the race's."""
+    start: list[RunStarted] = []
+    latest: list[float | None] = [None]
+
+    def told(event: Event) -> None:
+        if isinstance(event, RunStarted):
+            start.append(event)
+        elif isinstance(event, StepDone):
+            latest[0] = event.loss if event.loss is not None else latest[0]
+            done = _share(event, start[0])
+            listen(NetworkProgress(name, done, event.epoch, latest[0], event.seconds))
+
+    return told
+
+
+def plan_words(plan: Plan) -> str:
+    """A plan in a few words, for the progress line."""
+    return f"{plan.precision}, {plan.layout}, {plan.threads} threads"
 
 
 def _share(step: StepDone, start: RunStarted) -> float:

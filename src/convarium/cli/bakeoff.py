@@ -77,7 +77,7 @@ def bakeoff(
     asked |= {"seed": seed, "precision": precision, "layout": layout, "threads": threads}
     settings = Settings(
         data=data,
-        out=out or Path("runs") / f"{_stem(data)}-{seed}",
+        out=out or Path("runs") / f"{stem(data)}-{seed}",
         models=names,
         epochs=epochs,
         minutes=minutes,
@@ -86,7 +86,7 @@ def bakeoff(
         layout=layout,
         threads=threads,
         fresh=fresh,
-        command=_command(data, asked),
+        command=command_line("bakeoff", data, asked),
     )
     race = _run(settings)
     page = _write(race, settings.out)
@@ -131,8 +131,8 @@ def _run(settings: Settings) -> Race:
             return race(settings, listen=watcher.listen, tell=watcher.tell)
         except KeyboardInterrupt:
             watcher.stop()
-            kept = f"{watcher.finished} finished networks are kept in {settings.out}"
-            say(f"stopped: {kept}; the same command continues.")
+            kept = f"{watcher.finished} of {watcher.count} networks are finished"
+            say(f"stopped: {kept} and kept in {settings.out}; the same command continues.")
             raise
 
 
@@ -153,12 +153,18 @@ def _plain(race: Race) -> dict[str, Any]:
     return race_to_dict(race)
 
 
-def _stem(data: str) -> str:
+def stem(data: str) -> str:
+    """The data's name, for the name of a folder."""
     return Path(data).expanduser().resolve().name if data != "digits" else data
 
 
-def _command(data: str, asked: dict[str, Any]) -> str:
-    words = ["convarium", "bakeoff", "--data", data]
+def command_line(verb: str, data: str, asked: dict[str, Any]) -> str:
+    """The command that does the same again.
+
+    >>> command_line("bakeoff", "my photos", {"epochs": 2, "minutes": None, "seed": 0})
+    "convarium bakeoff --data 'my photos' --epochs 2 --seed 0"
+    """
+    words = ["convarium", *verb.split(), "--data", data]
     for option, value in asked.items():
         if value is not None:
             words += [f"--{option}", f"{value:g}" if isinstance(value, float) else str(value)]

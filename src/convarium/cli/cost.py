@@ -77,7 +77,7 @@ def _measure(name: str, size: tuple[int, ...] | None, batch: int) -> CostReport:
     row = catalog.find(name)
     with torch.device("meta"):
         model = api.create_model(name, in_channels=size[0])
-    return cost_of(model, size, name=name, batch_size=batch, training=row.traced == "train")
+    return cost_of(model, size, name=name, batch_size=batch, mode=row.traced)
 
 
 def _rows(report: CostReport) -> str:

@@ -54,6 +54,11 @@ class Watcher:
             transient=True,
         )
 
+    @property
+    def count(self) -> int:
+        """Networks in the race; 0 before it has begun."""
+        return len(self._models)
+
     def listen(self, event: RaceEvent) -> None:
         """Shows one event."""
         if isinstance(event, RaceStarted):

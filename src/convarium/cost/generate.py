@@ -15,9 +15,9 @@ import torch
 
 from convarium import catalog
 from convarium.cost.layers import layers_of
-from convarium.cost.report import trace_module
 from convarium.cost.table import FOLDER, Layer, Repeat, Totals
 from convarium.nets.build import build
+from convarium.trace import trace_anyhow
 
 
 def entry(name: str) -> tuple[Totals, list[Layer | Repeat]]:
@@ -25,7 +25,7 @@ def entry(name: str) -> tuple[Totals, list[Layer | Repeat]]:
     row, facts = catalog.find(name), catalog.facts_of(name)
     with torch.device("meta"):
         model = build(name)
-    traced = trace_module(model, facts.input, training=row.traced == "train")
+    traced, _ = trace_anyhow(model, (1, *facts.input), mode=row.traced)
     items = layers_of(traced)
     flat = [layer for item in items for layer in _copies(item)]
     totals = Totals(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from convarium.cost.macs import count_macs
+from convarium.cost.macs import count_products
 from convarium.cost.table import Layer, Repeat
 from convarium.trace import Op, TensorSpec, TraceRow
 
@@ -33,7 +33,7 @@ def layers_of(rows: list[TraceRow]) -> list[Layer | Repeat]:
 
 
 def _layer(row: TraceRow, what: str) -> Layer:
-    macs = sum(count_macs(op) or 0 for op in row.ops)
+    macs = sum(product.macs for op in row.ops for product in count_products(op) or ())
     return Layer(row.name, what, row.output_shape[1:], row.params, macs, row.receptive_field)
 
 

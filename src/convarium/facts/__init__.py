@@ -3,7 +3,6 @@
 from convarium.facts.ledger import (
     FAMILIES,
     background,
-    beyond_ledger,
     conflicts,
     experiments,
     facts_names,
@@ -46,7 +45,6 @@ __all__ = [
     "PrintedFact",
     "RowTotals",
     "background",
-    "beyond_ledger",
     "conflicts",
     "difference_reason",
     "experiments",

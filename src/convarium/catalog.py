@@ -234,14 +234,6 @@ ALIASES: dict[str, str] = {
 }
 
 # Native inputs, (channels, height, width) in pixels, of the networks that the ledger has not.
-BEYOND_LEDGER: dict[str, tuple[int, int, int]] = {
-    "lenet_caffe": (1, 28, 28),
-    "extraction": (3, 224, 224),
-    "vgg_a_32px": (3, 32, 32),
-    "googlenet_32px": (3, 32, 32),
-    "squeezenet_32px": (3, 32, 32),
-    "mobilenet_v1_050_32px": (3, 32, 32),
-}
 
 
 def find(name: str) -> Network:

@@ -16,7 +16,7 @@ from convarium import catalog
 from convarium.cost.macs import count_products
 from convarium.nets.build import build as build_network
 from convarium.trace import Op, TraceRow, trace_anyhow
-from convarium.verify.modes import LongestPath, WithoutValues
+from convarium.verify.depth import LongestPath
 
 _PRODUCTS = ("addmm", "mm")
 _OPERATORS = {
@@ -100,7 +100,7 @@ def build(name: str, size: tuple[int, ...] | None = None) -> Network:
 
 @lru_cache(maxsize=256)
 def _build(name: str, size: tuple[int, ...]) -> Network:
-    with WithoutValues(), torch.device("meta"):
+    with torch.device("meta"):
         model = build_network(name)
     return read(model, size, name=name, training=catalog.find(name).traced == "train")
 

@@ -24,6 +24,7 @@ from convarium.bakeoff.speed import SECONDS, measure_speed
 from convarium.data import Dataset, load_dataset, survey_dataset
 from convarium.errors import ConvariumError, ExhaustedError
 from convarium.machine import Plan, describe_machine
+from convarium.machine.plan import LAYOUTS, PRECISIONS
 from convarium.records import Race, Result, RunLog
 from convarium.records.codec import result_to_dict
 from convarium.records.events import now
@@ -48,6 +49,7 @@ def race(settings: Settings, *, listen: Listener, tell: Callable[[str], None]) -
         InputError: unusable data or folder.
         ExhaustedError: no memory or disk left.
     """
+    check_plan(settings)
     with alone_in(settings.out):
         return _Race(settings, listen, tell).run()
 
@@ -199,6 +201,15 @@ def follow(name: str, listen: Listener) -> Callable[[Event], None]:
             listen(NetworkProgress(name, done, event.epoch, latest[0], event.seconds))
 
     return told
+
+
+def check_plan(settings: Settings) -> None:
+    """Refuses a precision, a layout or a number of threads that no network could be run with.
+
+    Raises:
+        UsageError: names the value and what can be.
+    """
+    Plan(settings.threads or 1, settings.layout or LAYOUTS[0], settings.precision or PRECISIONS[0])
 
 
 def plan_words(plan: Plan) -> str:

@@ -59,6 +59,7 @@ def plan_for(
         return step
 
     shape = "x".join(str(side) for side in images.shape)
-    return choose_plan(
-        f"{name} {shape}", make_step, threads=threads, layout=layout, precision=precision
-    )
+    with torch.random.fork_rng():  # dropout draws masks
+        return choose_plan(
+            f"{name} {shape}", make_step, threads=threads, layout=layout, precision=precision
+        )

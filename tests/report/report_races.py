@@ -25,6 +25,14 @@ LINE_UP = (
     "mobilenet_v1_050_32px",
 )
 TEST_SIZE = 360
+RECIPE = {
+    "optimiser": "SGD, Nesterov",
+    "lr": 0.05,
+    "weight_decay": 5e-4,
+    "batch": 32,
+    "schedule": "warm-up 1 epoch, then linear to 0",
+    "shift": [1, 2],
+}
 
 
 def wilson(correct: int, total: int, z: float = 1.96) -> tuple[float, float]:
@@ -88,14 +96,7 @@ def make_result(model: str, place: int, *, classes: int = 10, total: int = TEST_
             )
             for n in range(8)
         ),
-        recipe={
-            "optimiser": "SGD, Nesterov",
-            "lr": 0.05,
-            "weight_decay": 5e-4,
-            "batch": 32,
-            "schedule": "warm-up 1 epoch, then linear to 0",
-            "shift": [1, 2],
-        },
+        recipe=RECIPE,
         plan={"threads": 2, "layout": "channels_last", "precision": "bf16", "chosen": "probe"},
         unavailable={"joules_per_image": "this machine has no energy counter"},
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import altair as alt
 
-from convarium.report.drawing import FONT, Drawing, faded, finished, log_axis
+from convarium.report.drawing import EDGE, FONT, Drawing, faded, finished, log_axis
 from convarium.report.entries import Entry, had
 from convarium.report.palette import variable
 from convarium.report.places import Spot, place
@@ -139,23 +139,7 @@ def _front(base: Any) -> Any:
 
 
 def _marks(base: Any, rows: list[dict[str, Any]], up: list[float]) -> list[Any]:
-    largest = max(row["params"] for row in rows)
-    size = alt.Size(
-        "params:Q",
-        scale=alt.Scale(
-            domain=[0, largest],
-            range=[0, alt.ExprRef(f"width < 520 ? {_LARGEST // 2} : {_LARGEST}")],
-        ),
-        legend=alt.Legend(
-            title="parameters",
-            orient="bottom",
-            format="~s",
-            values=_sizes(largest),
-            direction="horizontal",
-            symbolFillColor=variable("line"),
-            symbolStrokeColor=variable("muted"),
-        ),
-    )
+    """Intervals below, bubbles on them, names on top."""
     tooltip = [
         alt.Tooltip("model:N", title="network"),
         alt.Tooltip("top1_text:N", title="top-1"),
@@ -172,16 +156,37 @@ def _marks(base: Any, rows: list[dict[str, Any]], up: list[float]) -> list[Any]:
     bubbles = base.mark_point(
         filled=True, strokeWidth=1.8, fillOpacity=0.35, cursor="pointer"
     ).encode(
-        size=size,
+        size=_area(rows),
         fill=alt.Fill("hue:N", scale=None),
         stroke=alt.Stroke("hue:N", scale=None),
         opacity=faded(1, 0.15),
         tooltip=tooltip,
     )
+    return [intervals, bubbles, *_names(base)]
+
+
+def _area(rows: list[dict[str, Any]]) -> Any:
+    """Bubble area in proportion to parameters, half as large on narrow screens."""
+    largest = max(row["params"] for row in rows)
+    full = alt.ExprRef(f"width < 520 ? {_LARGEST // 2} : {_LARGEST}")
+    legend = alt.Legend(
+        title="parameters",
+        orient="bottom",
+        direction="horizontal",
+        format="~s",
+        values=_sizes(largest),
+        symbolFillColor=variable("line"),
+        symbolStrokeColor=variable("muted"),
+    )
+    scale = alt.Scale(domain=[0, largest], range=[0, full])
+    return alt.Size("params:Q", scale=scale, legend=legend)
+
+
+def _names(base: Any) -> list[Any]:
+    """Each name twice, first with a wide edge of the card's colour, so that lines stay off it."""
     # Narrow screens name only the network that is picked: an empty text takes no room.
     text = alt.condition("width < 520 && datum.key !== picked", alt.value(""), "model:N")
-    edge = {"stroke": variable("card"), "strokeWidth": 4, "strokeJoin": "round"}
-    names = [
+    return [
         base.mark_text(
             dx=alt.expr("datum.dx"),
             dy=alt.expr("datum.dy"),
@@ -192,9 +197,8 @@ def _marks(base: Any, rows: list[dict[str, Any]], up: list[float]) -> list[Any]:
             font=FONT,
             **style,
         ).encode(text=text, opacity=faded(1, 0))
-        for style in (edge, {})
+        for style in (EDGE, {})
     ]
-    return [intervals, bubbles, *names]
 
 
 def _sizes(largest: int) -> list[float]:

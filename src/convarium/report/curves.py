@@ -63,6 +63,17 @@ def _curve(points: list[dict[str, Any]], across: str, up: str) -> Drawing:
             detail="key:N",
         )
     )
+    name = f"{'loss' if up == 'loss' else 'accuracy'}-by-{across}"
+    return Drawing(
+        name=f"training-{name}",
+        title=name.replace("-", " ").capitalize(),
+        about=f"Training curves: {_UP[up]}, against {_ACROSS[across]}, one line a network.",
+        spec=finished(alt.layer(*_marks(base)), width=_WIDTH, height=_HEIGHT),
+    )
+
+
+def _marks(base: Any) -> list[Any]:
+    """A line a network in its hue and dashes, and a dot an epoch: one epoch makes no line."""
     colour = alt.Stroke("hue:N", scale=None)
     lines = base.mark_line(strokeWidth=2, strokeJoin="round").encode(
         stroke=colour,
@@ -80,10 +91,4 @@ def _curve(points: list[dict[str, Any]], across: str, up: str) -> Drawing:
             alt.Tooltip("train_top1:Q", title="training top-1, %", format=".1f"),
         ],
     )
-    name = f"{'loss' if up == 'loss' else 'accuracy'}-by-{across}"
-    return Drawing(
-        name=f"training-{name}",
-        title=name.replace("-", " ").capitalize(),
-        about=f"Training curves: {_UP[up]}, against {_ACROSS[across]}, one line a network.",
-        spec=finished(alt.layer(lines, dots), width=_WIDTH, height=_HEIGHT),
-    )
+    return [lines, dots]

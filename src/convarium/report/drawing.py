@@ -15,6 +15,7 @@ from convarium.report.palette import resolved, variable
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 VEGA_LITE = ".".join(altair.SCHEMA_VERSION.lstrip("v").split(".")[:2])
 PNG_SCALE = 2
+EDGE = {"stroke": variable("card"), "strokeWidth": 4, "strokeJoin": "round"}  # under a text
 
 
 @dataclass(frozen=True)

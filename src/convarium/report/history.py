@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 
 from convarium import facts
-from convarium.report.drawing import FONT, Drawing, finished
+from convarium.report.drawing import EDGE, FONT, Drawing, finished
 from convarium.report.palette import variable
 
 
@@ -145,5 +145,4 @@ def _short(field: str) -> Any:
 
 def _outlined(base: Any, **style: Any) -> list[Any]:
     """The text twice, first with a wide edge of the card's colour, so that lines stay off it."""
-    edge = {"stroke": variable("card"), "strokeWidth": 4, "strokeJoin": "round"}
-    return [base.mark_text(font=FONT, fontWeight=600, **style, **under) for under in (edge, {})]
+    return [base.mark_text(font=FONT, fontWeight=600, **style, **under) for under in (EDGE, {})]

@@ -15,6 +15,7 @@ import jinja2
 from markupsafe import Markup
 
 import convarium
+from convarium import facts
 from convarium.records.model import Race
 from convarium.report.bubbles import macs_chart, time_chart
 from convarium.report.cells import COLUMNS, table
@@ -86,6 +87,7 @@ def _render(race: Race) -> tuple[str, list[Drawing]]:
             curves=curves,
             history=history,
             winners=winners(),
+            human=facts.background()["ilsvrc"]["human_top5"],
             cards=cards,
             tokens=TOKENS,
             specs={drawing.name: drawing.spec for drawing in drawings},

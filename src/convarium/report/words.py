@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 
@@ -35,4 +35,6 @@ def day(moment: str) -> str:
         when = datetime.fromisoformat(moment.replace("Z", "+00:00"))
     except ValueError:
         return moment
+    if when.tzinfo is not None:
+        when = when.astimezone(timezone.utc)
     return f"{when.day} {when:%B %Y, %H:%M} UTC"

@@ -202,11 +202,6 @@ def test_the_seed_fixes_the_paths() -> None:
     assert draws[0] == draws[1]
 
 
-def test_training_cost_can_be_traced() -> None:
-    report = convarium.measure_cost(FractalNetCIFAR(2, 1), (3, 32, 32), training=True)
-    assert report.status == "exact"
-
-
 def test_initial_values_are_xaviers() -> None:
     for layer in weighted(FractalNetCIFAR(2, 16)):
         weight = layer.weight.detach()

@@ -65,10 +65,24 @@ def test_survival_decays_linearly_to_one_half(name: str, number: int) -> None:
     assert sum(survivals) == pytest.approx((3 * number - 1) / 4)
 
 
-def test_the_weights_are_those_of_resnet110() -> None:
-    twins = [proofs.on_meta(n).state_dict() for n in ("stochastic_depth_110", "resnet110_cifar")]
-    first, second = ({k: v.shape for k, v in state.items()} for state in twins)
+@pytest.mark.parametrize(
+    ("name", "twin"),
+    [
+        ("stochastic_depth_110", "resnet110_cifar"),
+        ("stochastic_depth_152_imagenet", "resnet152_v1_5"),
+    ],
+)
+def test_the_weights_are_those_of_its_resnet(name: str, twin: str) -> None:
+    states = [proofs.on_meta(n).state_dict() for n in (name, twin)]
+    first, second = ({k: v.shape for k, v in state.items()} for state in states)
     assert first == second
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_classes_and_channels_can_be_chosen(name: str) -> None:
+    with torch.device("meta"):
+        net = convarium.create_model(name, num_classes=7, in_channels=1)
+    assert (net.fc.out_features, net.conv1.in_channels) == (7, 1)
 
 
 def test_training_calls_the_convolutions_of_the_survivors_alone() -> None:

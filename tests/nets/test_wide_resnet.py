@@ -103,6 +103,13 @@ def test_equals_torchvision_with_its_weights() -> None:
     torch.testing.assert_close(ours(x), peer(x), rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("name", BOTTLENECKS)
+def test_classes_and_channels_can_be_chosen(name: str) -> None:
+    with torch.device("meta"):
+        net = convarium.create_model(name, num_classes=7, in_channels=1)
+    assert (net.fc.out_features, net.conv1.in_channels) == (7, 1)
+
+
 def test_starts_as_he() -> None:
     proofs.assert_starts_as_he(WideResNet(16, 2))
 

@@ -17,10 +17,20 @@ from convarium.facts.model import (
     Count,
     ErrorRate,
     Experiment,
+    Fact,
+    LayerRow,
     ModelFacts,
     Paper,
     Peer,
+    RowTotals,
 )
+from convarium.facts.printed import (
+    PrintedFact,
+    difference_reason,
+    printed_facts,
+    printed_models,
+)
+from convarium.facts.rows import layer_rows, rows_names, rows_totals
 
 __all__ = [
     "FAMILIES",
@@ -28,16 +38,26 @@ __all__ = [
     "Count",
     "ErrorRate",
     "Experiment",
+    "Fact",
+    "LayerRow",
     "ModelFacts",
     "Paper",
     "Peer",
+    "PrintedFact",
+    "RowTotals",
     "background",
     "beyond_ledger",
     "conflicts",
+    "difference_reason",
     "experiments",
     "facts_names",
     "family_facts",
+    "layer_rows",
     "model_facts",
     "paper_recipes",
     "papers",
+    "printed_facts",
+    "printed_models",
+    "rows_names",
+    "rows_totals",
 ]

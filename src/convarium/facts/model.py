@@ -120,9 +120,12 @@ class LayerRow:
     """One row of a paper's table, typed in from the paper and not from our networks.
 
     `kind` is one of conv, linear, max_pool, avg_pool, global_avg_pool, subsample, lrn, rbf, add,
-    concat. `kernel`, `stride` and `pad` are sides in pixels, None where the kind has none or the
-    source does not print it; `output` is (channels, height, width), or (features,) behind the
+    mean, concat. `kernel`, `stride` and `pad` are sides in pixels, None where the kind has none or
+    the source does not print it; `output` is (channels, height, width), or (features,) behind the
     flattening. `confidence` is "sourced" or "memory"; `where` is the table and row.
+    `inputs` names the rows that feed it ("input" is the picture) and `input` is the shape that
+    comes in. `params` are its weights and biases, `bn_params` the scales and shifts of the batch
+    normalisation beside it, `macs` its multiply-adds for one picture: arithmetic on the row.
     """
 
     name: str
@@ -134,6 +137,21 @@ class LayerRow:
     groups: int = 1
     where: str = ""
     confidence: str = "sourced"
+    inputs: tuple[str, ...] = ()
+    input: tuple[int, ...] = ()
+    params: int = 0
+    bn_params: int = 0
+    macs: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RowTotals:
+    """What the rows of one network sum to: `params` includes the `of_which_bn`."""
+
+    params: int
+    of_which_bn: int
+    macs: int
+    weight_layers: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -223,8 +223,7 @@ def drop_locally(columns: int, probability: float) -> Joins:
 
 def _uniform(count: int) -> list[float]:
     """Numbers in [0, 1) of torch's CPU generator: the seed and the checkpoint hold its state."""
-    # By way of NumPy: torch's own tolist is an operator call, which a trace on meta would answer.
-    return torch.rand(count, device="cpu").numpy().tolist()
+    return torch.rand(count, device="cpu").tolist()
 
 
 def _initialise(module: nn.Module) -> None:

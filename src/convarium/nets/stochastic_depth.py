@@ -24,7 +24,11 @@ LAST_SURVIVAL = 0.5  # p_L, section 4
 
 
 class Surviving(Residual):
-    """A residual block that survives a mini-batch of training with probability `survival`."""
+    """A residual block that survives a mini-batch of training with probability `survival`.
+
+    A dropped block is not computed: its parameters get no gradient and its batch norms no
+    statistics. DistributedDataParallel has to be told so (find_unused_parameters=True).
+    """
 
     survival = 1.0
 

@@ -75,3 +75,57 @@ EXTRACTION = (
     "the pooling first and a fully connected layer",
     *DARKNET,
 )
+LENET5 = (
+    "figure 3 prints the centres' bitmaps as pictures: they are drawn after it",
+    "biases, of which the paper is silent, are drawn as the weights of their unit",
+    "class k from 10 on, which the paper has not, has the first 84 bits of SHA-256 of the decimal "
+    "number k as its centre; fewer than ten classes take the first digits'",
+)
+LENET_CAFFE = ("not LeNet-5: Caffe's example, 20 and 50 maps, max pooling, softmax",)
+_ALEXNET_INPUT = "the paper prints a 224 picture; its 55x55 maps behind conv1 need 227, taken here"
+ALEXNET_2GPU = (
+    _ALEXNET_INPUT,
+    "each tower normalises its own maps; the paper does not say whether the sum crosses the towers",
+)
+ALEXNET_UNGROUPED = (
+    _ALEXNET_INPUT,
+    "one tower: conv2, conv4 and conv5 see all maps; no paper has this network, but its count is "
+    "the one that tutorials print as AlexNet's",
+)
+ALEXNET_OWT = (
+    "conv4 has the 384 kernels of the paper's footnote; torchvision has 256, as cuda-convnet2",
+    "conv1 is padded by 2 to give 55x55 maps at 224; cuda-convnet2 pads 0 and rounds up",
+    "normalisation, initial values and dropout, of which the paper is silent, are AlexNet's; "
+    "cuda-convnet2 keeps the normalisation, torchvision has none",
+)
+ZFNET = (
+    "padding is not printed: 1 at conv1, pool1 and pool2, 0 at conv2 and pool5 give the printed "
+    "sides",
+    "the contrast normalisation has AlexNet's constants; the paper prints none",
+    "the paper starts all weights from 10^-2, read as deviation 0.01 of a normal law",
+)
+NIN_CIFAR = ("widths and initial values are those of the authors' cuda-convnet configuration",)
+NIN_IMAGENET = ("not in the paper: the authors' later Caffe model, nin_imagenet, at 227",)
+VGG_DEEPER = (
+    "all layers are drawn from N(0, variance 10^-2); the paper starts the first four convolutions "
+    "and the three FC layers from a trained net A",
+)
+VGG_32PX = (
+    "head: one fully connected layer on the 1x1 maps behind pool5 takes the place of FC-4096, "
+    "FC-4096, FC-1000 and their dropout",
+    "He's initial values (normal, fan-in, biases 0) in place of N(0, variance 10^-2)",
+)
+GOOGLENET = (
+    "initial values, of which the paper is silent, are those of Caffe's replica: its xavier, "
+    "biases 0.2, and 0 in the last layer",
+    "the normalisations have AlexNet's constants; the paper prints none",
+    "Table 1 prints 2.7K weights for the 7x7 convolution, which has 9.4K; 4c and 5a have the "
+    "widths printed, not the counts",
+)
+INCEPTION = ("the widths are the usual lecture's example (cs231n); the paper's figure has none",)
+GOOGLENET_32PX = (
+    "stem: conv1 is 3x3 with stride 1 in place of 7x7 with stride 2, and both normalisations are "
+    "left out, so that inception 3a sees 8x8",
+    "head: 10 classes, and the average is over the 2x2 maps of inception 5b in place of 7x7",
+    "He's initial values (normal, fan-in, biases 0)",
+)

@@ -1,4 +1,4 @@
-"""GoogLeNet: Szegedy et al. 2015 (CVPR; arXiv 1409.4842v1), Table 1, figures 2 and 3, section 5.
+"""GoogLeNet: Szegedy et al. 2015 (CVPR; arXiv 1409.4842v1), Table 1, figures 2, 3, section 5.
 
 The stem is convolution 7x7/2 64, max pool, convolution 3x3 192 behind a 1x1 of 64, max pool.
 """
@@ -26,6 +26,7 @@ TABLE_1 = (
     ("5a", 256, 160, 320, 32, 128, 128),
     ("5b", 384, 192, 384, 48, 128, 128),
 )
+_Three = tuple[Tensor, Tensor, Tensor]
 
 
 class Inception(nn.Module):
@@ -129,7 +130,7 @@ class GoogLeNetAux(GoogLeNet):
         _initialise(self.aux1)
         _initialise(self.aux2)
 
-    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
+    def forward(self, x: Tensor) -> Tensor | _Three:  # type: ignore[override]
         at_4a = self.to_4a(self._stemmed(x))  # (N, 512, 14, 14)
         at_4d = self.to_4d(at_4a)  # (N, 528, 14, 14)
         logits = self._classified(self.to_5b(at_4d))  # (N, num_classes)

@@ -93,7 +93,6 @@ class Entrant:
     def run(self, model: nn.Module, plan: Plan, weights: Path, listen: Listener) -> Result:
         """Trains and evaluates `model`, saves its weights, and gives the result without speed."""
         curve: list[EpochPoint] = []
-        finished: RunFinished | None = None
         with PeakMemory() as peak:
             for event in self._fit(model, plan):
                 listen(event)
@@ -102,38 +101,47 @@ class Entrant:
                     curve.append(EpochPoint(*point))
                 elif isinstance(event, RunFinished):
                     finished = event
-        assert finished is not None
         told = evaluate(model, self.dataset.test, prepare=self.dataset.prepare, plan=plan)
         save_weights(model, weights)
-        params, macs = self.cost()
-        low, high = told.top1_interval
-        fields: dict[str, Any] = {
-            "model": self.name,
-            "status": "done",
-            "seed": self.settings.seed,
+        measured: dict[str, Any] = {
             "epochs": finished.epochs,
+            "train_seconds": finished.seconds,
+            "megabytes": _megabytes(model),
+            "peak_bytes": peak.bytes,
+            "curve": tuple(curve),
+            "plan": plan.to_dict(),
+        }
+        unavailable = dict.fromkeys((*SPEED, "joules_per_image"), NOT_TIMED)
+        if peak.bytes is None:
+            unavailable["peak_bytes"] = f"not available: {peak.reason}"
+        return Result(**measured, **self._scores(told), **self._told(unavailable))
+
+    def _scores(self, told: Evaluation) -> dict[str, Any]:
+        """The fields of a result that come from the test pictures."""
+        low, high = told.top1_interval
+        return {
             "top1_correct": told.top1_correct,
             "top1_total": told.total,
             "top1_low": low,
             "top1_high": high,
             "top5_correct": told.top5_correct,
+            "confusion": told.confusion,
+            "mistakes": tuple(_mistakes(told, self.dataset.test)),
+        }
+
+    def _told(self, unavailable: dict[str, str]) -> dict[str, Any]:
+        """The fields that are known before training, and those that are not had yet."""
+        params, macs = self.cost()
+        return {
+            "model": self.name,
+            "status": "done",
+            "seed": self.settings.seed,
             "params": params,
             "macs": macs,
-            "megabytes": _megabytes(model),
-            "train_seconds": finished.seconds,
-            **dict.fromkeys(SPEED),
-            "peak_bytes": peak.bytes,
-            "joules_per_image": None,
-            "confusion": told.confusion,
-            "curve": tuple(curve),
-            "mistakes": tuple(_mistakes(told, self.dataset.test)),
             "recipe": self.recipe.to_dict(),
-            "plan": plan.to_dict(),
-            "unavailable": dict.fromkeys((*SPEED, "joules_per_image"), NOT_TIMED),
+            **dict.fromkeys((*SPEED, "joules_per_image")),
+            "unavailable": unavailable,
         }
-        if peak.bytes is None:
-            fields["unavailable"]["peak_bytes"] = f"not available: {peak.reason}"
-        return Result(**fields)
 
     def _build(self) -> nn.Module:
         return build(

@@ -56,8 +56,8 @@ def _try(network: str, digits: Dataset, recipe: Recipe, plan: Plan, seed: int) -
     torch.manual_seed(seed)
     model = create_model(network, num_classes=10, in_channels=1)
     shown = (
-        f"{network} epochs {recipe.epochs} lr {recipe.lr:g} batch {recipe.batch} warmup {recipe.warmup:g} "
-        f"shift {recipe.shift_px} init {recipe.init} seed {seed}:"
+        f"{network} epochs {recipe.epochs} lr {recipe.lr:g} batch {recipe.batch} "
+        f"warmup {recipe.warmup:g} shift {recipe.shift_px} init {recipe.init} seed {seed}:"
     )
     losses, seconds = [], 0.0
     try:

@@ -48,7 +48,7 @@ _OURS = "unstated: our choice because "
 _SOURCES = {
     "epochs": _OURS + "the whole race is to end within minutes on two cores",
     "lr": _OURS + "best on a validation part of the training split (decision 0001)",
-    "batch": _OURS + "short runs need many steps",
+    "batch": _OURS + "short runs need many steps (decision 0001)",
     "momentum": "0.9 in nearly every paper of the ledger (AlexNet section 5, ResNet section 3.4)",
     "nesterov": "Wide ResNet section 3, DenseNet section 4.2",
     "weight_decay": "AlexNet section 5, VGG section 3.1, Wide ResNet section 3: 5e-4",

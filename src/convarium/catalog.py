@@ -10,13 +10,10 @@ from __future__ import annotations
 import fnmatch
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from convarium import departures
 from convarium.errors import unknown_name
-
-if TYPE_CHECKING:
-    from convarium.facts import ModelFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,28 +315,9 @@ _DARKNET = (
     Network("extraction", "darknet", "darknet:Extraction", departures=departures.EXTRACTION),
 )
 
-CATALOG: dict[str, Network] = {
-    row.name: row
-    for rows in (
-        _LENET,
-        _ALEXNET,
-        _ZFNET,
-        _NIN,
-        _VGG,
-        _GOOGLENET,
-        _RESNET,
-        _PREACT,
-        _WIDE,
-        _RESNEXT,
-        _STOCHASTIC,
-        _FRACTALNET,
-        _DENSENET,
-        _SQUEEZENET,
-        _MOBILENET,
-        _DARKNET,
-    )
-    for row in rows
-}
+_TO_RESNEXT = [_LENET, _ALEXNET, _ZFNET, _NIN, _VGG, _GOOGLENET, _RESNET, _PREACT, _WIDE, _RESNEXT]
+_BEYOND = [_STOCHASTIC, _FRACTALNET, _DENSENET, _SQUEEZENET, _MOBILENET, _DARKNET]
+CATALOG: dict[str, Network] = {row.name: row for rows in (*_TO_RESNEXT, *_BEYOND) for row in rows}
 
 ALIASES: dict[str, str] = {
     "alexnet": "alexnet_2gpu",
@@ -357,16 +335,6 @@ ALIASES: dict[str, str] = {
     "nin": "nin_cifar10",
 }
 
-# Native inputs, (channels, height, width) in pixels, of the networks that the ledger has not.
-BEYOND_LEDGER: dict[str, tuple[int, int, int]] = {
-    "lenet_caffe": (1, 28, 28),
-    "extraction": (3, 224, 224),
-    "vgg_a_32px": (3, 32, 32),
-    "googlenet_32px": (3, 32, 32),
-    "squeezenet_32px": (3, 32, 32),
-    "mobilenet_v1_050_32px": (3, 32, 32),
-}
-
 
 def find(name: str) -> Network:
     """The catalog's row of a network, by its name or an alias.
@@ -381,23 +349,6 @@ def find(name: str) -> Network:
     if key not in CATALOG:
         raise unknown_name("network", name, [*CATALOG, *ALIASES])
     return CATALOG[key]
-
-
-def facts_of(name: str) -> ModelFacts:
-    """The ledger's entry of a built network, or what is known of one that the ledger has not.
-
-    Raises:
-        UsageError: no network has that name.
-
-    >>> facts_of("squeezenet_32px").input
-    (3, 32, 32)
-    """
-    from convarium import facts  # reads YAML, which listing the names need not wait for
-
-    row = find(name)
-    if row.name in BEYOND_LEDGER:
-        return facts.beyond_ledger(row.name, row.family, BEYOND_LEDGER[row.name])
-    return facts.model_facts(row.name)
 
 
 def list_models(

@@ -15,7 +15,7 @@ from convarium.cli import main
 from convarium.cli.cost import parse_size
 from convarium.cli.text import columns, short
 from convarium.errors import UsageError
-from convarium.facts import model_facts
+from convarium.facts import facts_of, model_facts
 
 Capture = pytest.CaptureFixture[str]
 HEAVY = ("torch", "torchvision", "sklearn", "numpy", "altair", "PIL", "rich")
@@ -128,7 +128,7 @@ def test_show_tells_what_the_paper_prints(capsys: Capture) -> None:
 
 
 def test_show_marks_what_is_from_memory(capsys: Capture) -> None:
-    recalled = next(n for n in catalog.CATALOG if catalog.facts_of(n).confidence == "memory")
+    recalled = next(n for n in catalog.CATALOG if facts_of(n).confidence == "memory")
     assert main(["show", recalled]) == 0
     assert "(from memory)" in capsys.readouterr().out
 

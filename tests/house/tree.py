@@ -15,6 +15,7 @@ ORDER = (
     "errors",
     "files",
     "facts",
+    "departures",
     "catalog",
     "recipes",
     "records",

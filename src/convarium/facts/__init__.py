@@ -1,9 +1,9 @@
 """What the papers print: numbers with their source and confidence. No torch here."""
 
+from convarium.facts.beyond import facts_of
 from convarium.facts.ledger import (
     FAMILIES,
     background,
-    beyond_ledger,
     conflicts,
     experiments,
     facts_names,
@@ -46,11 +46,11 @@ __all__ = [
     "PrintedFact",
     "RowTotals",
     "background",
-    "beyond_ledger",
     "conflicts",
     "difference_reason",
     "experiments",
     "facts_names",
+    "facts_of",
     "family_facts",
     "layer_rows",
     "model_facts",

@@ -15,6 +15,7 @@ from convarium.facts import (
     ModelFacts,
     PrintedFact,
     difference_reason,
+    facts_of,
     layer_rows,
     printed_facts,
     rows_names,
@@ -37,7 +38,7 @@ def verify(name: str) -> list[Verdict]:
     [138357544]
     """
     row = catalog.find(name)
-    facts = catalog.facts_of(row.name)
+    facts = facts_of(row.name)
     return judge(
         build(row.name, facts.input),
         facts=facts,

@@ -11,16 +11,10 @@ from __future__ import annotations
 import fnmatch
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from convarium.departures import departures_of
 from convarium.errors import unknown_name
-
-if TYPE_CHECKING:
-    from convarium.facts import ModelFacts
-
-if TYPE_CHECKING:
-    from convarium.facts import ModelFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,20 +243,6 @@ def find(name: str) -> Network:
     if key not in CATALOG:
         raise unknown_name("network", name, [*CATALOG, *ALIASES])
     return CATALOG[key]
-
-
-def facts_of(name: str) -> ModelFacts:
-    """What is known of a built network, by its name or an alias.
-
-    Raises:
-        UsageError: no network has that name.
-
-    >>> facts_of("vgg16").input
-    (3, 224, 224)
-    """
-    from convarium.facts import model_facts  # reads YAML, which listing need not wait for
-
-    return model_facts(find(name).name)
 
 
 def list_models(

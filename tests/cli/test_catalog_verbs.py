@@ -128,7 +128,7 @@ def test_show_tells_what_the_paper_prints(capsys: Capture) -> None:
 
 
 def test_show_marks_what_is_from_memory(capsys: Capture) -> None:
-    recalled = next(n for n in catalog.CATALOG if catalog.facts_of(n).confidence == "memory")
+    recalled = next(n for n in catalog.CATALOG if model_facts(n).confidence == "memory")
     assert main(["show", recalled]) == 0
     assert "(from memory)" in capsys.readouterr().out
 

@@ -15,11 +15,12 @@ import torch
 from PIL import Image
 from torch import nn
 
-from convarium import __version__, catalog
+from convarium import __version__
 from convarium.bakeoff.settings import Settings
 from convarium.cost.report import cost_of
 from convarium.data import Dataset, Split
 from convarium.evaluate import Evaluation, evaluate
+from convarium.facts import model_facts
 from convarium.machine import PeakMemory, Plan
 from convarium.nets.build import build
 from convarium.recipes import Recipe, recipe_for
@@ -114,34 +115,7 @@ class Entrant:
         unavailable = dict.fromkeys((*SPEED, "joules_per_image"), NOT_TIMED)
         if peak.bytes is None:
             unavailable["peak_bytes"] = f"not available: {peak.reason}"
-        return Result(**measured, **self._scores(told), **self._told(unavailable))
-
-    def _scores(self, told: Evaluation) -> dict[str, Any]:
-        """The fields of a result that come from the test pictures."""
-        low, high = told.top1_interval
-        return {
-            "top1_correct": told.top1_correct,
-            "top1_total": told.total,
-            "top1_low": low,
-            "top1_high": high,
-            "top5_correct": told.top5_correct,
-            "confusion": told.confusion,
-            "mistakes": tuple(_mistakes(told, self.dataset.test)),
-        }
-
-    def _told(self, unavailable: dict[str, str]) -> dict[str, Any]:
-        """The fields that are known before training, and those that are not had yet."""
-        params, macs = self.cost()
-        return {
-            "model": self.name,
-            "status": "done",
-            "seed": self.settings.seed,
-            "params": params,
-            "macs": macs,
-            "recipe": self.recipe.to_dict(),
-            **dict.fromkeys((*SPEED, "joules_per_image")),
-            "unavailable": unavailable,
-        }
+        return Result(**measured, **_scores(told, self.dataset.test), **_told(self, unavailable))
 
     def _build(self) -> nn.Module:
         return build(
@@ -168,7 +142,7 @@ def entrant(name: str, dataset: Dataset, settings: Settings) -> Entrant:
 
 def native_side(name: str) -> int:
     """Height in pixels of the pictures that a network takes."""
-    return catalog.facts_of(name).input[1]
+    return model_facts(name).input[1]
 
 
 def failed(name: str, settings: Settings, reason: str) -> Result:
@@ -181,6 +155,35 @@ def failed(name: str, settings: Settings, reason: str) -> Result:
 
 
 _TOLD = ("model", "status", "seed", "recipe", "plan", "unavailable")
+
+
+def _scores(told: Evaluation, split: Split) -> dict[str, Any]:
+    """The fields of a result that come from the test pictures."""
+    low, high = told.top1_interval
+    return {
+        "top1_correct": told.top1_correct,
+        "top1_total": told.total,
+        "top1_low": low,
+        "top1_high": high,
+        "top5_correct": told.top5_correct,
+        "confusion": told.confusion,
+        "mistakes": tuple(_mistakes(told, split)),
+    }
+
+
+def _told(one: Entrant, unavailable: dict[str, str]) -> dict[str, Any]:
+    """The fields that are known without training, and those that are not had yet."""
+    params, macs = one.cost()
+    return {
+        "model": one.name,
+        "status": "done",
+        "seed": one.settings.seed,
+        "params": params,
+        "macs": macs,
+        "recipe": one.recipe.to_dict(),
+        **dict.fromkeys((*SPEED, "joules_per_image")),
+        "unavailable": unavailable,
+    }
 
 
 def _megabytes(model: nn.Module) -> float:

@@ -12,6 +12,7 @@ from convarium.cli.names import NetworkNames
 from convarium.cli.output import AsJson, print_json
 from convarium.cli.text import columns, shape, short
 from convarium.errors import UsageError
+from convarium.facts import model_facts
 
 if TYPE_CHECKING:
     from convarium.cost.report import CostReport
@@ -68,7 +69,7 @@ def parse_size(text: str) -> tuple[int, int, int]:
 
 def _measure(name: str, size: tuple[int, ...] | None, batch: int) -> CostReport:
     """The cost by name; a network for another number of channels is built for them."""
-    if size is None or size[0] == catalog.facts_of(name).input[0]:
+    if size is None or size[0] == model_facts(name).input[0]:
         return api.measure_cost(name, size, batch_size=batch)
     import torch
 

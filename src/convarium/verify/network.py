@@ -14,6 +14,7 @@ from torch import nn
 
 from convarium import catalog
 from convarium.cost.macs import count_products
+from convarium.facts import model_facts
 from convarium.nets.build import build as build_network
 from convarium.trace import Op, TraceRow, trace_anyhow
 from convarium.verify.depth import LongestPath
@@ -95,7 +96,7 @@ class Network:
 def build(name: str, size: tuple[int, ...] | None = None) -> Network:
     """The catalogued network, traced at (C, H, W); at its native size when None."""
     row = catalog.find(name)
-    return _build(row.name, tuple(size or catalog.facts_of(row.name).input))
+    return _build(row.name, tuple(size or model_facts(row.name).input))
 
 
 @lru_cache(maxsize=256)

@@ -156,6 +156,22 @@ def memory_of(
     )
 
 
+def kept_bytes(model: nn.Module, shape: tuple[int, ...], mode: str) -> dict[tuple[str, int], int]:
+    """What autograd keeps of one forward pass, in bytes, by row name and call; no loss.
+
+    Args:
+        model: any module that takes one picture.
+        shape: of that picture, with the batch: (N, C, H, W).
+        mode: "train" or "eval".
+
+    Raises:
+        InputError: the forward pass fails, or reads a value.
+    """
+    run = _Run(model, shape, Step(optimizer=None), mode)
+    with torch.random.fork_rng(devices=[]):
+        return run.keep()
+
+
 class _Run:
     """One step on a twin of the model, and what it needed."""
 
@@ -193,6 +209,14 @@ class _Run:
                 torch.autograd.backward(loss, inputs=self.trained)
             self.ledger.phase = "step"
             self.ledger.reach(self.ledger.live + self._moment)
+
+    def keep(self) -> dict[tuple[str, int], int]:
+        """Runs the forward pass alone; see `kept_bytes`."""
+        with self.ledger, _told(self._saved, self.model, self.inputs[0]), self._saved.watch():
+            outputs = self.model(self.inputs[0])
+            kept = self._saved.rows()
+            del outputs
+        return kept
 
     def _infer(self) -> None:
         with torch.no_grad(), self._saved.watch(saving=False), self._autocast():

@@ -230,7 +230,7 @@ def test_bad_input(model, size, kind, words) -> None:
 
 
 def test_unknown_words() -> None:
-    with pytest.raises(UsageError, match="no optimizer is named 'adan'. Did you mean adam"):
+    with pytest.raises(UsageError, match=r"no optimizer is named 'adan'\. Did you mean adam"):
         convarium.predict_memory(Block(), (3, 32, 32), optimizer="adan")
-    with pytest.raises(UsageError, match="no precision is named 'bf17'. Did you mean bf16"):
+    with pytest.raises(UsageError, match=r"no precision is named 'bf17'\. Did you mean bf16"):
         convarium.predict_memory(Block(), (3, 32, 32), precision="bf17")

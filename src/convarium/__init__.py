@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from convarium.api import create_model, measure_cost, verify
+    from convarium.api import create_model, max_batch, measure_cost, predict_memory, verify
     from convarium.catalog import list_models
     from convarium.errors import ConvariumError
     from convarium.facts import ModelFacts
@@ -20,8 +20,10 @@ _HOMES = {
     "ModelFacts": "convarium.facts",
     "create_model": "convarium.api",
     "list_models": "convarium.catalog",
+    "max_batch": "convarium.api",
     "measure_cost": "convarium.api",
     "model_facts": "convarium.api",
+    "predict_memory": "convarium.api",
     "verify": "convarium.api",
 }
 __all__ = [
@@ -30,8 +32,10 @@ __all__ = [
     "__version__",
     "create_model",
     "list_models",
+    "max_batch",
     "measure_cost",
     "model_facts",
+    "predict_memory",
     "verify",
 ]
 

@@ -12,6 +12,7 @@ from convarium.facts import ModelFacts
 if TYPE_CHECKING:
     from torch import nn
 
+    from convarium.cost.memory import MemoryReport
     from convarium.cost.report import CostReport
     from convarium.verify.verdict import Verdict
 
@@ -81,20 +82,9 @@ def measure_cost(
     Raises:
         UsageError: unknown name, or a module without an input size.
     """
-    import torch
-
     from convarium.cost.report import cost_of
 
-    if isinstance(model_or_name, str):
-        row = catalog.find(model_or_name)
-        input_size = input_size or facts.model_facts(row.name).input
-        name, mode = row.name, "train" if training else row.traced
-        with torch.device("meta"):
-            model: nn.Module = create_model(name)
-    else:
-        model, name, mode = model_or_name, type(model_or_name).__name__, None
-    if input_size is None:
-        raise UsageError("measure_cost needs input_size=(C, H, W) when it is given a module.")
+    model, name, mode, input_size = _on_meta(model_or_name, input_size, training)
     return cost_of(
         model,
         input_size,
@@ -115,3 +105,76 @@ def verify(name: str) -> list[Verdict]:
     from convarium.verify.engine import verify as verify_network
 
     return verify_network(name)
+
+
+def predict_memory(
+    model_or_name: nn.Module | str,
+    input_size: tuple[int, ...] | None = None,
+    *,
+    batch_size: int = 1,
+    training: bool = True,
+    optimizer: str | None = "sgd",
+    precision: str = "fp32",
+) -> MemoryReport:
+    """Peak memory of one step on the CPU, in bytes, and what makes it up; no weight is read.
+
+    Args:
+        model_or_name: any module, or a network's name.
+        input_size: (C, H, W) in pixels; the network's native one when None and a name is given.
+        batch_size: pictures at once.
+        training: a whole training step; a forward pass without gradients otherwise.
+        optimizer: "sgd", "momentum", "adam", or None for gradients alone.
+        precision: "fp32", or "bf16" under autocast.
+
+    Raises:
+        UsageError: an unknown name, optimizer or precision, or a module without an input size.
+        InputError: the forward pass fails, or reads a tensor's value.
+    """
+    from convarium.cost.memory import Step, memory_of
+
+    step = Step(training, optimizer, precision)
+    model, name, mode, input_size = _on_meta(model_or_name, input_size, training)
+    return memory_of(model, input_size, name=name, batch_size=batch_size, step=step, mode=mode)
+
+
+def max_batch(
+    model_or_name: nn.Module | str,
+    input_size: tuple[int, ...] | None = None,
+    *,
+    limit_bytes: int,
+    training: bool = True,
+    optimizer: str | None = "sgd",
+    precision: str = "fp32",
+) -> int:
+    """The largest batch whose predicted peak fits in `limit_bytes`; 0 where one picture does not.
+
+    The other arguments and errors are those of `predict_memory`.
+    """
+    from convarium.cost.memory import Step, memory_of
+    from convarium.cost.memory_fit import largest_batch
+
+    step = Step(training, optimizer, precision)
+    model, name, mode, size = _on_meta(model_or_name, input_size, training)
+
+    def peak(batch_size: int) -> int:
+        report = memory_of(model, size, name=name, batch_size=batch_size, step=step, mode=mode)
+        return report.peak_bytes
+
+    return largest_batch(peak, limit_bytes)
+
+
+def _on_meta(
+    model_or_name: nn.Module | str, input_size: tuple[int, ...] | None, training: bool
+) -> tuple[nn.Module, str, str | None, tuple[int, ...]]:
+    """The module, its name, the mode to run it in (None: as `training` has it), its input size."""
+    import torch
+
+    if isinstance(model_or_name, str):
+        row = catalog.find(model_or_name)
+        size = input_size or facts.model_facts(row.name).input
+        with torch.device("meta"):
+            model = create_model(row.name)
+        return model, row.name, "train" if training else row.traced, size
+    if input_size is None:
+        raise UsageError("a module needs input_size=(C, H, W); only a network's name brings one.")
+    return model_or_name, type(model_or_name).__name__, None, input_size

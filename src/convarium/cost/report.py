@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from torch import nn
 
 from convarium.cost.macs import count_products
+from convarium.errors import InputError
 from convarium.trace import TraceRow, trace_anyhow
 from convarium.trace.arguments import specs_in
 
@@ -19,7 +20,9 @@ class CostRow:
     `activation_bytes` are those of its outputs at the report's batch size; `receptive_field` is a
     side in input pixels, None where the row sees the whole picture. `macs_backward` are those of
     the gradients, 0 unless the report is of training. `bytes_read` and `bytes_written` are those
-    of every operator's inputs (parameters too) and outputs, views excepted.
+    of every operator's inputs (parameters too) and outputs, views excepted. `kept_bytes` are what
+    autograd keeps for the backward pass because of this row, each storage once, without parameters
+    and inputs; None unless the report is of training, or where it is not known without computing.
     """
 
     name: str
@@ -32,6 +35,7 @@ class CostRow:
     macs_backward: int = 0
     bytes_read: int = 0
     bytes_written: int = 0
+    kept_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,8 @@ def cost_of(
     rows, way = trace_anyhow(model, shape, mode=mode, grad=training, device=device)
     unknown: dict[str, None] = {}
     priced = tuple(_price(row, unknown) for row in rows)
+    if training:
+        priced = _with_kept(priced, rows, model, shape, mode)
     return CostReport(
         name=name,
         input_size=tuple(input_size),
@@ -102,6 +108,31 @@ def cost_of(
         bytes_read=sum(row.bytes_read for row in priced),
         bytes_written=sum(row.bytes_written for row in priced),
     )
+
+
+def _with_kept(
+    priced: tuple[CostRow, ...],
+    rows: list[TraceRow],
+    model: nn.Module,
+    shape: tuple[int, ...],
+    mode: str,
+) -> tuple[CostRow, ...]:
+    """The rows with what autograd keeps of each; as they were when a forward pass needs values."""
+    from convarium.cost.memory import kept_bytes  # of no use to a count without training
+
+    try:
+        kept = kept_bytes(model, shape, mode)
+    except InputError:
+        return priced
+    found = [
+        replace(price, kept_bytes=kept.pop((row.name, row.call), 0))
+        for price, row in zip(priced, rows, strict=True)
+    ]
+    # The CPU takes some operators apart another way than the traced device: these have no row.
+    others = [
+        CostRow(name, "kept", (), 0, 0, 0, None, kept_bytes=n) for (name, _), n in kept.items()
+    ]
+    return (*found, *others)
 
 
 def _price(row: TraceRow, unknown: dict[str, None]) -> CostRow:

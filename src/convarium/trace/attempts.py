@@ -64,7 +64,7 @@ def _trace_by(way: str, model: nn.Module, shape: tuple[int, ...], grad: bool) ->
 def _as_it_was(model: nn.Module, mode: str) -> Iterator[None]:
     """Runs in `mode`; puts back each submodule's own mode, the buffers and the random state."""
     modes = {module: module.training for module in model.modules()}
-    buffers = [(b, b.clone()) for b in model.buffers() if _written_in(mode, b)]
+    buffers = [(b, b.clone(), b._version) for b in model.buffers() if _written_in(mode, b)]
     try:
         with torch.random.fork_rng(devices=[]):
             model.train(mode == "train")
@@ -73,8 +73,9 @@ def _as_it_was(model: nn.Module, mode: str) -> Iterator[None]:
         for module, was in modes.items():
             module.training = was
         with torch.no_grad():
-            for buffer, value in buffers:
+            for buffer, value, version in buffers:
                 buffer.copy_(value)
+                torch._C._autograd._unsafe_set_version_counter((buffer,), (version,))
 
 
 def _written_in(mode: str, buffer: Tensor) -> bool:

@@ -221,6 +221,7 @@ ALIASES: dict[str, str] = {
     "resnet34": "resnet34_b",
     "squeezenet": "squeezenet1_0",
     "mobilenet_v1": "mobilenet_v1_100_224",
+    "yolov3": "yolov3_416",
     "densenet_bc100": "densenet_bc_100_12_cifar",
     "wide_resnet50_2": "wrn_50_2_bottleneck",
     "wide_resnet101_2": "wrn_101_2_bottleneck",

@@ -47,12 +47,13 @@ class Entrant:
     def key(self) -> str:
         """What makes two runs the same: network, data, recipe, seed, options, versions."""
         s = self.settings
+        recipe = {k: v for k, v in self.recipe.to_dict().items() if k != "sources"}
         told = {
             "model": self.name,
             "data": self.dataset.fingerprint,
             "side": self.dataset.side,
             "channels": self.dataset.channels,
-            "recipe": self.recipe.to_dict(),
+            "recipe": recipe,
             "seed": s.seed,
             "asked": [s.epochs, s.minutes, s.precision, s.layout, s.threads],
             "versions": [__version__, torch.__version__],

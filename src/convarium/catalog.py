@@ -10,10 +10,13 @@ from __future__ import annotations
 import fnmatch
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from convarium import departures
 from convarium.errors import unknown_name
+
+if TYPE_CHECKING:
+    from convarium.facts import ModelFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,35 +37,162 @@ class Network:
 
 
 _LENET = (
-    Network("lenet5", "lenet", "lenet:LeNet5"),
-    Network("lenet_caffe", "lenet", "lenet:LeNetCaffe"),
+    Network(
+        "lenet5",
+        "lenet",
+        "lenet:LeNet5",
+        departures=(
+            "Figure 3 prints the centres' bitmaps as pictures: they are drawn after it.",
+            "Biases, of which the paper is silent, are drawn as the weights of their unit.",
+            "Class k from 10 on, which the paper has not, has the first 84 bits of SHA-256 of the "
+            "decimal number k as its centre; fewer than ten classes take the first digits'.",
+        ),
+    ),
+    Network(
+        "lenet_caffe",
+        "lenet",
+        "lenet:LeNetCaffe",
+        departures=("Not LeNet-5: Caffe's example, 20 and 50 maps, max pooling, softmax.",),
+    ),
 )
+_ALEXNET_INPUT = "The paper prints a 224 picture; its 55x55 maps behind conv1 need 227, taken here."
 _ALEXNET = (
-    Network("alexnet_2gpu", "alexnet", "alexnet:AlexNet2GPU"),
-    Network("alexnet_ungrouped", "alexnet", "alexnet:AlexNet"),
-    Network("alexnet_owt", "alexnet", "alexnet:AlexNetOWT"),
+    Network(
+        "alexnet_2gpu",
+        "alexnet",
+        "alexnet:AlexNet2GPU",
+        departures=(
+            _ALEXNET_INPUT,
+            "Each tower normalises its own maps; the paper does not say whether they are crossed.",
+        ),
+    ),
+    Network(
+        "alexnet_ungrouped",
+        "alexnet",
+        "alexnet:AlexNet",
+        departures=(
+            _ALEXNET_INPUT,
+            "One tower: conv2, conv4 and conv5 see all maps. No paper has this network; its count "
+            "is the one that tutorials print as AlexNet's.",
+        ),
+    ),
+    Network(
+        "alexnet_owt",
+        "alexnet",
+        "alexnet:AlexNetOWT",
+        departures=(
+            "conv4 has the 384 kernels of the paper's footnote; cuda-convnet2 and torchvision "
+            "have 256, which is what the paper's text (0.2 % more parameters) fits.",
+            "conv1 is padded by 2 to give 55x55 maps at 224; cuda-convnet2 pads 0 and rounds up.",
+            "Normalisation, initial values and dropout, of which the paper is silent, are those "
+            "of AlexNet; cuda-convnet2 keeps the normalisation, torchvision has none.",
+        ),
+    ),
 )
-_ZFNET = (Network("zfnet", "zfnet", "zfnet:ZFNet"),)
+_ZFNET = (
+    Network(
+        "zfnet",
+        "zfnet",
+        "zfnet:ZFNet",
+        departures=(
+            "Padding is not printed: 1 at conv1, pool1 and pool2, 0 at conv2 and pool5 give the "
+            "printed sides.",
+            "The contrast normalisation has AlexNet's constants; the paper prints none.",
+            "The paper starts all weights from 10^-2, read as deviation 0.01 of a normal law.",
+        ),
+    ),
+)
+_NIN_WIDTHS = "Widths and initial values are those of the authors' cuda-convnet configuration."
 _NIN = (
-    Network("nin_cifar10", "nin", "nin:NiN", {"table": "cifar-10", "num_classes": 10}),
-    Network("nin_cifar100", "nin", "nin:NiN", {"table": "cifar-100", "num_classes": 100}),
-    Network("nin_imagenet", "nin", "nin:NiN", {"table": "imagenet", "num_classes": 1000}),
+    Network(
+        "nin_cifar10",
+        "nin",
+        "nin:NiN",
+        {"table": "cifar-10", "num_classes": 10},
+        (_NIN_WIDTHS,),
+    ),
+    Network(
+        "nin_cifar100",
+        "nin",
+        "nin:NiN",
+        {"table": "cifar-100", "num_classes": 100},
+        (_NIN_WIDTHS,),
+    ),
+    Network(
+        "nin_imagenet",
+        "nin",
+        "nin:NiN",
+        {"table": "imagenet", "num_classes": 1000},
+        ("Not in the paper: the authors' later Caffe model, nin_imagenet, at 227.",),
+    ),
+)
+_VGG_START = (
+    "All layers are drawn from N(0, 10^-2 variance); the paper starts four convolutions and the "
+    "three FC layers from a trained net A.",
 )
 _VGG = (
     Network("vgg_a", "vgg", "vgg:VGG", {"column": "A"}),
     Network("vgg_a_lrn", "vgg", "vgg:VGG", {"column": "A-LRN"}),
-    Network("vgg_b", "vgg", "vgg:VGG", {"column": "B"}),
-    Network("vgg_c", "vgg", "vgg:VGG", {"column": "C"}),
-    Network("vgg_d", "vgg", "vgg:VGG", {"column": "D"}),
-    Network("vgg_e", "vgg", "vgg:VGG", {"column": "E"}),
-    Network("vgg_a_32px", "vgg", "vgg:VGG32px", {"column": "A"}),
+    Network("vgg_b", "vgg", "vgg:VGG", {"column": "B"}, _VGG_START),
+    Network("vgg_c", "vgg", "vgg:VGG", {"column": "C"}, _VGG_START),
+    Network("vgg_d", "vgg", "vgg:VGG", {"column": "D"}, _VGG_START),
+    Network("vgg_e", "vgg", "vgg:VGG", {"column": "E"}, _VGG_START),
+    Network(
+        "vgg_a_32px",
+        "vgg",
+        "vgg:VGG32px",
+        {"column": "A"},
+        (
+            "Head: one fully connected layer on the 1x1 maps behind pool5 takes the place of "
+            "FC-4096, FC-4096, FC-1000 and their dropout.",
+            "Initialisation: He et al. 2015, N(0, 2 / fan-in), biases 0.",
+        ),
+    ),
+)
+_GOOGLENET_SILENT = (
+    "Initial values, of which the paper is silent, are those of Caffe's replica: xavier, biases "
+    "0.2, and 0 in the last layer.",
+    "The normalisations have AlexNet's constants; the paper prints none.",
+    "Table 1 prints 2.7K weights for the 7x7 convolution, which has 9.4K; 4c and 5a have the "
+    "widths printed, not the counts.",
+)
+_INCEPTION_WIDTHS = (
+    "The widths are the usual lecture's example (cs231n); the paper's figure has none."
 )
 _GOOGLENET = (
-    Network("googlenet", "googlenet", "googlenet:GoogLeNet"),
-    Network("googlenet_aux", "googlenet", "googlenet:GoogLeNetAux", traced="train"),
-    Network("inception_naive", "googlenet", "googlenet:InceptionNaive", task="features"),
-    Network("inception_bottleneck", "googlenet", "googlenet:InceptionBottleneck", task="features"),
-    Network("googlenet_32px", "googlenet", "googlenet:GoogLeNet32px"),
+    Network("googlenet", "googlenet", "googlenet:GoogLeNet", departures=_GOOGLENET_SILENT),
+    Network(
+        "googlenet_aux",
+        "googlenet",
+        "googlenet:GoogLeNetAux",
+        departures=_GOOGLENET_SILENT,
+        traced="train",
+    ),
+    Network(
+        "inception_naive",
+        "googlenet",
+        "googlenet:InceptionNaive",
+        departures=(_INCEPTION_WIDTHS,),
+        task="features",
+    ),
+    Network(
+        "inception_bottleneck",
+        "googlenet",
+        "googlenet:InceptionBottleneck",
+        departures=(_INCEPTION_WIDTHS,),
+        task="features",
+    ),
+    Network(
+        "googlenet_32px",
+        "googlenet",
+        "googlenet:GoogLeNet32px",
+        departures=(
+            "Stem: conv1 is 3x3 with stride 1 in place of 7x7 with stride 2, and the two "
+            "normalisations are left out, so that inception 3a sees 8x8.",
+            "Head: the average is over the 2x2 maps of inception 5b in place of 7x7.",
+            "Initialisation: He et al. 2015, N(0, 2 / fan-in), biases 0.",
+        ),
+    ),
 )
 _HE = "Paper silent on the values that fc starts from: He normal with fan-in, as for convolutions."
 _OPTION_A = "Paper silent on where option A puts its zero channels: half before, half after."
@@ -336,6 +466,16 @@ ALIASES: dict[str, str] = {
     "nin": "nin_cifar10",
 }
 
+# Native inputs, (channels, height, width) in pixels, of the networks that the ledger has not.
+BEYOND_LEDGER: dict[str, tuple[int, int, int]] = {
+    "lenet_caffe": (1, 28, 28),
+    "extraction": (3, 224, 224),
+    "vgg_a_32px": (3, 32, 32),
+    "googlenet_32px": (3, 32, 32),
+    "squeezenet_32px": (3, 32, 32),
+    "mobilenet_v1_050_32px": (3, 32, 32),
+}
+
 
 def find(name: str) -> Network:
     """The catalog's row of a network, by its name or an alias.
@@ -350,6 +490,23 @@ def find(name: str) -> Network:
     if key not in CATALOG:
         raise unknown_name("network", name, [*CATALOG, *ALIASES])
     return CATALOG[key]
+
+
+def facts_of(name: str) -> ModelFacts:
+    """The ledger's entry of a built network, or what is known of one that the ledger has not.
+
+    Raises:
+        UsageError: no network has that name.
+
+    >>> facts_of("squeezenet_32px").input
+    (3, 32, 32)
+    """
+    from convarium import facts  # reads YAML, which listing the names need not wait for
+
+    row = find(name)
+    if row.name in BEYOND_LEDGER:
+        return facts.beyond_ledger(row.name, row.family, BEYOND_LEDGER[row.name])
+    return facts.model_facts(row.name)
 
 
 def list_models(

@@ -91,7 +91,8 @@ def test_shapes_are_table_1s(depth: int) -> None:
     for i, (count, side) in enumerate(zip(layers, (56, 28, 14, 7), strict=True), start=1):
         width += count * k
         assert shapes[f"features.dense_block{i}"] == (width, side, side)
-        assert len(model.features.get_submodule(f"dense_block{i}")) == count
+        block = model.features.get_submodule(f"dense_block{i}")
+        assert len(list(block.children())) == count
         if i < 4:
             width //= 2
             assert shapes[f"features.transition{i}"] == (width, side // 2, side // 2)
@@ -224,7 +225,7 @@ def test_impossible_depths_are_refused() -> None:
         DenseNetBCCIFAR(4, 12)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     layers=st.integers(1, 5),
     k=st.integers(1, 16),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import prod
 
 import pytest
@@ -38,7 +39,7 @@ BODY = (
 def separable_params(widths: list[int], channels: int, classes: int) -> int:
     """conv1, each depthwise and pointwise pair with both batch norms, the classifier."""
     total = 9 * channels * widths[0] + 2 * widths[0]
-    for a, b in zip(widths, widths[1:]):
+    for a, b in pairwise(widths):
         total += 9 * a + 2 * a + a * b + 2 * b
     return total + (widths[-1] + 1) * classes
 
@@ -101,7 +102,7 @@ def test_32px_counts_by_arithmetic() -> None:
     widths = [16, *(width // 2 for width, _ in BODY)]
     assert report.params == separable_params(widths, channels=3, classes=10)
     macs = 27 * 16 * 32 * 32 + 512 * 10
-    for a, b, (_, side) in zip(widths, widths[1:], BODY, strict=True):
+    for (a, b), (_, side) in zip(pairwise(widths), BODY, strict=True):
         macs += (9 * a + a * b) * (side * 2 // 7) ** 2  # 112 pixels are 32 here, 7 are 2
     assert report.macs == macs
 
@@ -162,7 +163,7 @@ def test_impossible_alpha_is_refused(alpha: float) -> None:
         MobileNetV1(alpha)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     eighths=st.integers(1, 8),
     channels=st.integers(1, 5),

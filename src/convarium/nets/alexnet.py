@@ -123,7 +123,7 @@ class AlexNet(nn.Module):
     """
 
     table = FIGURE_2
-    native = 227
+    native, least = 227, 67
 
     def __init__(self, *, in_channels: int = 3, num_classes: int = 1000) -> None:
         super().__init__()
@@ -134,7 +134,7 @@ class AlexNet(nn.Module):
         _initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        check_picture(x, net="AlexNet", channels=self.in_channels, least=67)
+        check_picture(x, net="AlexNet", channels=self.in_channels, least=self.least)
         x = self.features(x)  # (N, 256, 6, 6)
         check_map(x, net="AlexNet", layer="fc6", side=6, native=self.native)
         return self.classifier(x.flatten(1))  # (N, num_classes)
@@ -147,7 +147,7 @@ class AlexNetOWT(AlexNet):
     """
 
     table = ONE_WEIRD_TRICK
-    native = 224
+    native, least = 224, 63
 
 
 def _convolutions(

@@ -221,12 +221,16 @@ def _forward_and_again(
 
 @contextmanager
 def _statistics_kept(norm: nn.BatchNorm2d) -> Iterator[None]:
-    """Normalises by the batch and leaves the running statistics: the first pass moved them."""
-    before, norm.track_running_stats = norm.track_running_stats, not norm.training
+    """Normalises as before and leaves the running statistics: the first pass has moved them."""
+    momentum, counted = norm.momentum, norm.num_batches_tracked
+    assert counted is not None
+    batches = counted.clone()
+    norm.momentum = 0.0
     try:
         yield
     finally:
-        norm.track_running_stats = before
+        norm.momentum = momentum
+        counted.copy_(batches)
 
 
 def _initialise(module: nn.Module) -> None:

@@ -223,7 +223,8 @@ def drop_locally(columns: int, probability: float) -> Joins:
 
 def _uniform(count: int) -> list[float]:
     """Numbers in [0, 1) of torch's CPU generator: the seed and the checkpoint hold its state."""
-    return torch.rand(count, device="cpu").tolist()
+    # By way of NumPy: torch's own tolist is an operator call, which a trace on meta would answer.
+    return torch.rand(count, device="cpu").numpy().tolist()
 
 
 def _initialise(module: nn.Module) -> None:

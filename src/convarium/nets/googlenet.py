@@ -161,7 +161,7 @@ class GoogLeNet32px(Inceptions):
             he(layer)
 
     def forward(self, x: Tensor) -> Tensor:
-        check_picture(x, net="GoogLeNet for 32x32", channels=self.in_channels, least=17)
+        check_picture(x, net="GoogLeNet for 32x32", channels=self.in_channels, least=16)
         x = self.stem(x)  # (N, 192, 8, 8)
         x = self.to_5b(self.to_4d(self.to_4a(x)))  # (N, 1024, 2, 2)
         return self.linear(self.dropout(self.avg_pool(x).flatten(1)))  # (N, num_classes)

@@ -137,10 +137,8 @@ class LinkedConv2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         seen = x[:, self.sources]  # (N, links, H, W)
         links = nn.functional.conv2d(seen, self.weight, groups=len(self.weight))
-        maps = [group.sum(1) for group in links.split(self.lengths, dim=1)]
-        return (
-            torch.stack(maps, dim=1) + self.bias[:, None, None]
-        )  # (N, maps, H - k + 1, W - k + 1)
+        maps = [group.sum(1, keepdim=True) for group in links.split(self.lengths, dim=1)]
+        return torch.cat(maps, dim=1) + self.bias[:, None, None]  # (N, maps, H - k + 1, W - k + 1)
 
 
 class EuclideanRBF(nn.Module):

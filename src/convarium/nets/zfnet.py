@@ -50,7 +50,7 @@ class ZFNet(nn.Module):
             gaussian(layer, 0.01)
 
     def forward(self, x: Tensor) -> Tensor:
-        check_picture(x, net="ZFNet", channels=self.in_channels, least=33)
+        check_picture(x, net="ZFNet", channels=self.in_channels, least=53)
         x = self.features(x)  # (N, 256, 6, 6)
         check_map(x, net="ZFNet", layer="fc6", side=6, native=224)
         return self.classifier(x.flatten(1))  # (N, num_classes)

@@ -1,0 +1,122 @@
+"""One Vega-Lite spec a chart: shared theme, and its SVG and PNG without a browser or a network."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any
+
+import altair
+import vl_convert
+
+from convarium.report.palette import resolved, variable
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+VEGA_LITE = ".".join(altair.SCHEMA_VERSION.lstrip("v").split(".")[:2])
+PNG_SCALE = 2
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A chart of the report: `spec` is Vega-Lite with a fixed width in pixels.
+
+    `name` is the stem of its files, `about` says in one sentence what it shows (read aloud in
+    place of the picture). `fluid` charts take the width of the page when they are live.
+    """
+
+    name: str
+    title: str
+    about: str
+    spec: dict[str, Any]
+    fluid: bool = True
+
+    @cached_property
+    def svg(self) -> str:
+        """The chart as SVG whose colours are the page's variables."""
+        return str(vl_convert.vegalite_to_svg(self.spec, vl_version=VEGA_LITE))
+
+    def svg_alone(self) -> str:
+        """The chart as an SVG file: light colours, white background."""
+        return resolved(self.svg)
+
+    def png(self) -> bytes:
+        """The chart as PNG at twice its size."""
+        return bytes(vl_convert.svg_to_png(self.svg_alone(), scale=PNG_SCALE))
+
+
+@cache
+def bundle() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one classic script (about 0.9 MB)."""
+    snippet = "window.vegaEmbed = vegaEmbed;"
+    return str(vl_convert.javascript_bundle(snippet, vl_version=VEGA_LITE))
+
+
+def finished(chart: Any, *, width: int, height: int | None = None) -> dict[str, Any]:
+    """The chart's spec with a size in pixels, the theme and the parameter that links charts."""
+    sizes = {"width": width} if height is None else {"width": width, "height": height}
+    picked = altair.param(name="picked", value="")
+    spec = chart.add_params(picked).properties(**sizes).to_dict()
+    spec["config"] = _theme()
+    return dict(spec)
+
+
+def log_axis(values: list[float], form: str = "~g", **options: Any) -> Any:
+    """A logarithmic axis with few round ticks within the values; `form` is d3's."""
+    return altair.Axis(
+        values=_round_between(min(values), max(values)),
+        labelExpr=f"format(datum.value, '{form}')",
+        **options,
+    )
+
+
+def _round_between(low: float, high: float) -> list[float]:
+    """Numbers 1, 2 and 5 times a power of ten from low to high; powers alone if those are many.
+
+    >>> _round_between(0.3, 11)
+    [0.5, 1.0, 2.0, 5.0, 10.0]
+    """
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for digits in ((1, 2, 5), (1,)):
+        ticks = [
+            float(f"{d}e{p}") for p in powers for d in digits if low <= float(f"{d}e{p}") <= high
+        ]
+        if len(ticks) <= 7:
+            break
+    return ticks
+
+
+def faded(strong: float, weak: float) -> Any:
+    """An opacity: strong while nothing or this network is picked, weak while another is."""
+    chosen = altair.when("picked === '' || datum.key === picked")
+    return chosen.then(altair.value(strong)).otherwise(altair.value(weak))
+
+
+def _theme() -> dict[str, Any]:
+    ink, muted, line = variable("ink"), variable("muted"), variable("line")
+    return {
+        "background": variable("card"),
+        "font": FONT,
+        "padding": 4,
+        "view": {"stroke": None},
+        "axis": {
+            "labelColor": muted,
+            "labelFontSize": 12,
+            "titleColor": ink,
+            "titleFontSize": 12,
+            "titleFontWeight": 500,
+            "titlePadding": 10,
+            "gridColor": line,
+            "gridOpacity": 0.7,
+            "domainColor": line,
+            "tickColor": line,
+        },
+        "legend": {
+            "labelColor": muted,
+            "labelFontSize": 12,
+            "titleColor": ink,
+            "titleFontSize": 12,
+            "titleFontWeight": 500,
+        },
+        "text": {"color": ink, "fontSize": 12},
+    }

@@ -16,10 +16,13 @@ from convarium.trace.arguments import specs_in
 class CostRow:
     """One call of a leaf, or of an operator outside any leaf.
 
-    `activation_bytes` are those of its outputs at the report's batch size; `receptive_field` is a
-    side in input pixels, None where the row sees the whole picture. `macs_backward` are those of
-    the gradients, 0 unless the report is of training. `bytes_read` and `bytes_written` are those
-    of every operator's inputs (parameters too) and outputs, views excepted.
+    `activation_bytes` are those of its outputs at the report's batch size. `macs_backward` are
+    those of the gradients, 0 unless the report is of training. `bytes_read` and `bytes_written`
+    are those of every operator's inputs (parameters too) and outputs, views excepted.
+    `receptive_field` is a side in input pixels, of the channel that sees most, and
+    `receptive_field_min` of the one that sees least; `rf_stride` is the step in input pixels from
+    one output pixel to the next, `rf_offset` the centre of what the first one sees, in pixels from
+    the centre of the picture's first. All four are None where the row sees the whole picture.
     """
 
     name: str
@@ -32,6 +35,9 @@ class CostRow:
     macs_backward: int = 0
     bytes_read: int = 0
     bytes_written: int = 0
+    receptive_field_min: int | None = None
+    rf_stride: float | None = None
+    rf_offset: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,4 +133,7 @@ def _price(row: TraceRow, unknown: dict[str, None]) -> CostRow:
         macs_backward=backward,
         bytes_read=read,
         bytes_written=written,
+        receptive_field_min=row.receptive_field_min,
+        rf_stride=row.stride,
+        rf_offset=row.offset,
     )

@@ -24,8 +24,9 @@ class Seen(NamedTuple):
         return max(last - first + 1 for first, last in self)
 
 
-def _mean_pool(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, **kwargs):
-    return torch.nn.functional.avg_pool2d(x, kernel_size, stride, padding, ceil_mode)
+def _mean_pool(x: Tensor, kernel: Any, **options: Any) -> Tensor:
+    kept = {key: options[key] for key in ("stride", "padding", "ceil_mode") if key in options}
+    return torch.nn.functional.avg_pool2d(x, kernel, **kept)
 
 
 class Positive(TorchFunctionMode):
@@ -41,7 +42,7 @@ class Positive(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-class _Reached(Exception):
+class _ReachedError(Exception):
     pass
 
 
@@ -51,13 +52,13 @@ def output_of(model: nn.Module, path: str, picture: Tensor) -> Tensor:
 
     def catch(module: nn.Module, args: Any, output: Tensor) -> None:
         found.append(output)
-        raise _Reached
+        raise _ReachedError
 
     hook = model.get_submodule(path).register_forward_hook(catch)
     try:
         with Positive():
             model(picture)
-    except _Reached:
+    except _ReachedError:
         pass
     finally:
         hook.remove()

@@ -23,6 +23,7 @@ class CostRow:
     `receptive_field_min` of the one that sees least; `rf_stride` is the step in input pixels from
     one output pixel to the next, `rf_offset` the centre of what the first one sees, in pixels from
     the centre of the picture's first. All four are None where the row sees the whole picture.
+    `inputs` has the places in the report of the rows that feed this one.
     """
 
     name: str
@@ -38,6 +39,17 @@ class CostRow:
     receptive_field_min: int | None = None
     rf_stride: float | None = None
     rf_offset: float | None = None
+    inputs: tuple[int, ...] = ()
+
+    @property
+    def flops(self) -> int:
+        """Two a multiply-add, of the forward pass."""
+        return 2 * self.macs
+
+    @property
+    def intensity(self) -> float:
+        """FLOPs of the forward pass per byte read or written."""
+        return self.flops / max(1, self.bytes_read + self.bytes_written)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +76,19 @@ class CostReport:
     bytes_written: int = 0
 
     @property
+    def flops(self) -> int:
+        """Two a multiply-add, of the forward pass."""
+        return 2 * self.macs
+
+    @property
     def arithmetic_intensity(self) -> float:
         """FLOPs of the forward pass per byte read or written, operator by operator."""
-        return 2 * self.macs / max(1, self.bytes_read + self.bytes_written)
+        return self.flops / max(1, self.bytes_read + self.bytes_written)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and dicts, as the command line prints them with --json."""
-        return {**asdict(self), "arithmetic_intensity": self.arithmetic_intensity}
+        derived = {"flops": self.flops, "arithmetic_intensity": self.arithmetic_intensity}
+        return {**asdict(self), **derived}
 
 
 def cost_of(
@@ -92,7 +110,7 @@ def cost_of(
     shape = (batch_size, *input_size)
     rows, way = trace_anyhow(model, shape, mode=mode, grad=training, device=device)
     unknown: dict[str, None] = {}
-    priced = tuple(_price(row, unknown) for row in rows)
+    priced = tuple(_price(row, unknown, training=training) for row in rows)
     return CostReport(
         name=name,
         input_size=tuple(input_size),
@@ -110,7 +128,7 @@ def cost_of(
     )
 
 
-def _price(row: TraceRow, unknown: dict[str, None]) -> CostRow:
+def _price(row: TraceRow, unknown: dict[str, None], *, training: bool) -> CostRow:
     forward = backward = read = written = 0
     for op in row.ops:
         products = count_products(op)
@@ -118,7 +136,7 @@ def _price(row: TraceRow, unknown: dict[str, None]) -> CostRow:
             unknown[op.name] = None
         for product in products or ():
             forward += product.macs
-            backward += product.backward
+            backward += product.backward if training else 0
         if op.nature != "view":
             read += sum(t.nbytes for t in specs_in(op.args))
             written += sum(t.nbytes for t in op.outputs)
@@ -136,4 +154,5 @@ def _price(row: TraceRow, unknown: dict[str, None]) -> CostRow:
         receptive_field_min=row.receptive_field_min,
         rf_stride=row.stride,
         rf_offset=row.offset,
+        inputs=tuple(row.inputs),
     )

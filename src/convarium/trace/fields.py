@@ -177,8 +177,9 @@ def _stack(args: tuple[Any, ...], given: Given, shape: Shape) -> Field:
         leading = (*was[:-2][:axis], 1, *was[:-2][axis:])
         if field is not None and field.ids is not None:
             ids = np.expand_dims(field.spread(was[:-2]), axis)
-            field = Field(field.boxes, ids)
-        parts.append((field, leading))
+            parts.append((Field(field.boxes, ids), leading))
+        else:
+            parts.append((field, leading))
     return concatenated(parts, axis)
 
 
@@ -189,7 +190,7 @@ def _pad(args: tuple[Any, ...], given: Given, shape: Shape) -> Field:
         return WHOLE
     pads = [*args[1], *(0, 0, 0, 0)][: max(4, len(args[1]))]
     moved = field.each(lambda reach, axis: reach.window(1, pad=pads[2 - 2 * axis]))
-    maps = [(before, behind) for before, behind in zip(pads[4::2], pads[5::2], strict=True)]
+    maps = list(zip(pads[4::2], pads[5::2], strict=True))
     if not any(map(any, maps)):
         return moved
     width = [*[(0, 0)] * (len(was) - 2 - len(maps)), *reversed(maps)]

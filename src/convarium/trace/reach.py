@@ -58,7 +58,7 @@ class Reach:
         )
 
     def scatter(self, kernel: int, stride: int, dilation: int, pad: int) -> Reach:
-        """Behind a transposed convolution: pixel o takes from i where o + pad - tap = i * stride."""
+        """Behind a transposed convolution: o takes from i where o + pad - tap = i * stride."""
 
         def inputs(index: int) -> list[int]:
             places = [index + pad - tap * dilation for tap in range(kernel)]

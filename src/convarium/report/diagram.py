@@ -13,7 +13,16 @@ _HEAD = 76.0  # pixels above the first node
 _NAMES = ("card", "ink", "muted", "line", "soft", "s0", "s1", "page")
 _BAR = 5.0
 _FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif"
-_PLAIN_KINDS = {"Conv2d": "conv", "BatchNorm2d": "batch norm", "cat": "concat"}
+_LINE_LETTERS, _NAME_LETTERS = 44, 22  # what fits beside nothing, and beside the MACs
+_PLAIN_KINDS = {
+    "Conv2d": "conv",
+    "BatchNorm2d": "batch norm",
+    "MaxPool2d": "max pool",
+    "AvgPool2d": "average pool",
+    "AdaptiveAvgPool2d": "average pool",
+    "LocalResponseNorm": "local response norm",
+    "cat": "concat",
+}
 
 
 def diagram(report: CostReport, depth: int | None = None) -> str:
@@ -81,16 +90,17 @@ def _nodes(report: CostReport, graph: Graph, layout: Layout) -> list[str]:
 
 
 def _node(node: Node, x: float, y: float, macs: float, params: float) -> str:
-    kinds = " + ".join(_PLAIN_KINDS.get(kind, kind.lower()) for kind in node.kinds)
+    kinds = " + ".join(_PLAIN_KINDS.get(word, word.lower()) for word in node.kinds)
     shape = " x ".join(map(str, node.output_shape[1:])) or "1"
     cost = f"{_short(node.macs)} MACs" if node.macs else ""
     weight = f"{_short(node.params)} params" if node.params else ""
     told = f"{node.name}: {kinds}; {shape}; {node.macs:,} MACs; {node.params:,} parameters"
     right, inner = x + WIDTH - 14, WIDTH - 28
+    name = _NAME_LETTERS if cost else _LINE_LETTERS - 8
     bars = [
-        f'<rect class="{name}" x="{x + 14:g}" y="{top:g}" width="{max(2.0, inner * share):.1f}" '
+        f'<rect class="{kind}" x="{x + 14:g}" y="{top:g}" width="{max(2.0, inner * share):.1f}" '
         f'height="3.5" rx="1.75"/>'
-        for name, share, top in (
+        for kind, share, top in (
             ("macs", macs, y + HEIGHT - 13),
             ("params", params, y + HEIGHT - 8),
         )
@@ -99,11 +109,12 @@ def _node(node: Node, x: float, y: float, macs: float, params: float) -> str:
     return (
         f'<g><title>{escape(told)}</title><rect class="node" x="{x:g}" y="{y:g}" '
         f'width="{WIDTH:g}" height="{HEIGHT:g}" rx="9"/>'
-        f'<text class="name" x="{x + 14:g}" y="{y + 20:g}">{escape(_cut(node.name, 25, cost))}'
+        f'<text class="name" x="{x + 14:g}" y="{y + 20:g}">{escape(_tail(node.name, name))}'
         f'</text><text class="cost" x="{right:g}" y="{y + 20:g}">{cost}</text>'
-        f'<text class="small" x="{x + 14:g}" y="{y + 38:g}">'
-        f"{escape(_cut(f'{shape}   {kinds}', 34, weight))}</text>"
+        f'<text class="small" x="{x + 14:g}" y="{y + 38:g}">{shape}</text>'
         f'<text class="small end" x="{right:g}" y="{y + 38:g}">{weight}</text>'
+        f'<text class="small" x="{x + 14:g}" y="{y + 54:g}">'
+        f"{escape(_cut(kinds, _LINE_LETTERS))}</text>"
         f"{''.join(bars)}</g>"
     )
 
@@ -119,14 +130,22 @@ def _frame(frame: Frame) -> str:
     )
 
 
-def _cut(text: str, letters: int, beside: str) -> str:
-    """The text shortened where something stands at its right.
+def _cut(text: str, letters: int) -> str:
+    """The text shortened to so many letters.
 
-    >>> _cut("conv + batch norm + relu", 12, "3 M")
+    >>> _cut("conv + batch norm + relu", 12)
     'conv + ba...'
     """
-    room = letters if beside else letters + 8
-    return text if len(text) <= room else f"{text[: room - 3]}..."
+    return text if len(text) <= letters else f"{text[: letters - 3]}..."
+
+
+def _tail(path: str, letters: int) -> str:
+    """The end of a module's path, which tells more than its beginning.
+
+    >>> _tail("inception_3a.branch_pool", 16)
+    '...a.branch_pool'
+    """
+    return path if len(path) <= letters else f"...{path[3 - letters :]}"
 
 
 def _short(count: int) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from convarium.cost.graph import Graph
 
-WIDTH, HEIGHT, ACROSS, DOWN = 292.0, 62.0, 24.0, 34.0  # of a node, and the gaps between nodes
+WIDTH, HEIGHT, ACROSS, DOWN = 292.0, 80.0, 24.0, 34.0  # of a node, and the gaps between nodes
 MARGIN, LANE, FRAME = 28.0, 18.0, 13.0  # around everything; between ways at the side; around copies
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -67,11 +68,22 @@ class Field:
         if self.ids is None:
             return self
         axes = tuple(range(self.ids.ndim)) if axes is None else axes
-        if not axes:
-            return self
-        first, *others = axes
-        parts = np.split(self.ids, self.ids.shape[first], axis=first)
-        return united([_tidy(self.boxes, ids) for ids in parts]).gathered(tuple(others))
+        if self.ids.size == prod(self.ids.shape[axis] for axis in axes):  # all into one
+            box = _box_of_all(list(self.boxes))
+            return Field((box,)) if box else WHOLE
+        kept = tuple(1 if axis in axes else n for axis, n in enumerate(self.ids.shape))
+        last = tuple(range(-len(axes), 0))
+        groups = np.moveaxis(self.ids, axes, last).reshape(prod(kept), -1)
+        distinct, home = np.unique(groups, axis=0, return_inverse=True)
+        boxes = [
+            _box_of_all([self.boxes[at] for at in np.unique(row) if at >= 0]) for row in distinct
+        ]
+        if any(box == () for box in boxes):
+            return WHOLE
+        known = tuple(box for box in boxes if box)
+        places = np.cumsum([box is not None for box in boxes]) - 1
+        ids = np.where([box is None for box in boxes], _NONE, places)[home.reshape(-1)]
+        return _tidy(known, ids.reshape(kept))
 
 
 WHOLE = Field(())
@@ -111,23 +123,32 @@ def _united(a: Field, b: Field) -> Field:
     if a.boxes == b.boxes and (a.ids is b.ids):
         return a
     plain = np.zeros(1, int)
-    left, right = np.broadcast_arrays(*(plain if f.ids is None else f.ids for f in (a, b)))
+    places = [plain if f.ids is None else np.where(f.ids < 0, len(f.boxes), f.ids) for f in (a, b)]
+    left, right = np.broadcast_arrays(*places)
+    pairs, home = np.unique(left * (len(b.boxes) + 1) + right, return_inverse=True)
     boxes: dict[Box, int] = {}
-    ids = np.full(left.shape, _NONE)
-    for i, j in sorted({(int(i), int(j)) for i, j in zip(left.flat, right.flat, strict=True)}):
-        if i == j == _NONE:
-            continue
-        box = _box_of_both(a.boxes[i], b.boxes[j]) if min(i, j) >= 0 else None
-        if min(i, j) >= 0 and box is None:
-            return WHOLE  # steps that differ: no one grid holds both
-        known = box or (a.boxes[i] if i >= 0 else b.boxes[j])
-        ids[(left == i) & (right == j)] = boxes.setdefault(known, len(boxes))
-    return _tidy(tuple(boxes), ids)
+    ids = np.full(len(pairs), _NONE)
+    for at, pair in enumerate(pairs):
+        i, j = divmod(int(pair), len(b.boxes) + 1)
+        box = _box_of_all([*a.boxes[i : i + 1], *b.boxes[j : j + 1]])
+        if box == ():
+            return WHOLE
+        if box:
+            ids[at] = boxes.setdefault(box, len(boxes))
+    return _tidy(tuple(boxes), ids[home.reshape(left.shape)])
 
 
-def _box_of_both(a: Box, b: Box) -> Box | None:
-    rows, columns = a[0].joined(b[0]), a[1].joined(b[1])
-    return None if rows is None or columns is None else (rows, columns)
+def _box_of_all(boxes: list[Box]) -> Box | tuple[()] | None:
+    """The box around all of them; None for none, () where their steps differ."""
+    if not boxes:
+        return None
+    around = boxes[0]
+    for box in boxes[1:]:
+        rows, columns = around[0].joined(box[0]), around[1].joined(box[1])
+        if rows is None or columns is None:
+            return ()
+        around = rows, columns
+    return around
 
 
 def _side(box: Box) -> float:

@@ -10,13 +10,14 @@ are named as such.
 from __future__ import annotations
 
 import argparse
-import importlib.util
+import importlib
 import io
-import sys
+import runpy
 import warnings
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,6 @@ import convarium
 from convarium.machine import interleaved
 from convarium.machine.describe import processor
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 Counter = Callable[[nn.Module, tuple[int, ...]], float]  # MACs of one sample
 
 
@@ -130,31 +130,40 @@ def _silent(counter: Counter, model: nn.Module, size: tuple[int, ...]) -> Callab
 
 
 def _installed() -> list[str]:
-    own = ("convarium", "torch")
-    return [name for name in COUNTERS if name in own or importlib.util.find_spec(name)]
+    return [name for name in COUNTERS if name in ON_META or _imports(name)]
+
+
+@cache
+def _imports(name: str) -> bool:
+    """True when the peer is there with all that it needs itself."""
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        return False
+    return True
 
 
 def closed_forms() -> None:
     """Counted MACs over the closed form, case by case; "raises" where a counter gives up."""
-    from cost.test_micro_suite import CASES
-
+    path = Path(__file__).resolve().parents[1] / "tests" / "cost" / "test_micro_suite.py"
+    cases = runpy.run_path(str(path))["CASES"]
     counters = _installed()
     print(f"{'MACs / closed form':26}" + "".join(f"{name:>11}" for name in counters))
     hits = dict.fromkeys(counters, 0)
-    for case in CASES:
+    for case in cases:
         cells = []
         for name in counters:
             text = _ratio(COUNTERS[name], case)
             hits[name] += text == "1"
             cells.append(text)
         print(f"{case.name:26}" + "".join(f"{cell:>11}" for cell in cells))
-    print(f"{f'exact of {len(CASES)}':26}" + "".join(f"{hits[name]:>11}" for name in counters))
+    print(f"{f'exact of {len(cases)}':26}" + "".join(f"{hits[name]:>11}" for name in counters))
 
 
 def _ratio(counter: Counter, case: Any) -> str:
     try:
         found = _silent(counter, deepcopy(case.module).eval(), case.size)()
-    except Exception:
+    except Exception:  # noqa: BLE001 - whatever a peer raises is its answer
         return "raises"
     if case.macs == 0:
         return "1" if found == 0 else f"0 <> {found:g}"

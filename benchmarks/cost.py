@@ -162,7 +162,7 @@ def closed_forms() -> None:
 
 def _ratio(counter: Counter, case: Any) -> str:
     try:
-        found = _silent(counter, deepcopy(case.module).eval(), case.size)()
+        found = _silent(counter, deepcopy(case.module).eval(), case.size)() or 0
     except Exception:  # noqa: BLE001 - whatever a peer raises is its answer
         return "raises"
     if case.macs == 0:

@@ -62,7 +62,7 @@ class Layer:
     pad: int | None = None
     groups: int = 1
     field: int | None = None
-    step: int | None = None
+    step: float | None = None
     call: int = 0  # of the same module, from 0
 
     @property

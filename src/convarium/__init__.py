@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from convarium.api import create_model, measure_cost
+    from convarium.api import create_model, measure_cost, verify
     from convarium.catalog import list_models
     from convarium.errors import ConvariumError
     from convarium.facts import ModelFacts
@@ -22,6 +22,7 @@ _HOMES = {
     "list_models": "convarium.catalog",
     "measure_cost": "convarium.api",
     "model_facts": "convarium.api",
+    "verify": "convarium.api",
 }
 __all__ = [
     "ConvariumError",
@@ -31,6 +32,7 @@ __all__ = [
     "list_models",
     "measure_cost",
     "model_facts",
+    "verify",
 ]
 
 

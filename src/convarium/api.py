@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from convarium.cost.report import CostReport
+    from convarium.verify.verdict import Verdict
 
 
 def model_facts(name: str) -> ModelFacts:
@@ -104,3 +105,14 @@ def measure_cost(
         mode=mode,
         device=device,
     )
+
+
+def verify(name: str) -> list[Verdict]:
+    """A network, by its name or an alias, held against every number and row its paper prints.
+
+    Raises:
+        UsageError: no network has that name.
+    """
+    from convarium.verify.engine import verify as verify_network
+
+    return verify_network(name)

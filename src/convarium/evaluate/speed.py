@@ -69,7 +69,7 @@ def _forward(model: nn.Module, picture: Tensor, plan: Plan, batch: int) -> Calla
     images = plan.move(picture.expand(batch, *picture.shape))
 
     def forward() -> None:
-        with plan.autocast():
+        with torch.inference_mode(), plan.autocast():
             model(images)
         if plan.device == "cuda":
             torch.cuda.synchronize()

@@ -17,11 +17,18 @@ from convarium.facts.model import (
     Count,
     ErrorRate,
     Experiment,
+    Fact,
     LayerRow,
     ModelFacts,
     Paper,
     Peer,
     RowTotals,
+)
+from convarium.facts.printed import (
+    PrintedFact,
+    difference_reason,
+    printed_facts,
+    printed_models,
 )
 from convarium.facts.rows import layer_rows, rows_names, rows_totals
 
@@ -31,14 +38,17 @@ __all__ = [
     "Count",
     "ErrorRate",
     "Experiment",
+    "Fact",
     "LayerRow",
     "ModelFacts",
     "Paper",
     "Peer",
+    "PrintedFact",
     "RowTotals",
     "background",
     "beyond_ledger",
     "conflicts",
+    "difference_reason",
     "experiments",
     "facts_names",
     "family_facts",
@@ -46,6 +56,8 @@ __all__ = [
     "model_facts",
     "paper_recipes",
     "papers",
+    "printed_facts",
+    "printed_models",
     "rows_names",
     "rows_totals",
 ]

@@ -31,7 +31,7 @@ class Recipe:
     mirror: bool = False
     crop: bool = False  # a random window of the decoded picture instead of its centre
     clip: float | None = None  # largest norm of the gradient of all parameters together
-    init: str = "paper"  # or "unit_variance": data-dependent, each layer's output has variance 1
+    init: str = "paper"  # or "unit_variance": data-dependent, each map has mean 0, variance 1
     aux_weight: float = 0.3  # of each auxiliary head's loss
     sources: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
 

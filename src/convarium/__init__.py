@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from convarium.api import create_model, measure_cost, verify
+    from convarium.api import create_model, diff, measure_cost, verify
     from convarium.catalog import list_models
     from convarium.errors import ConvariumError
     from convarium.facts import ModelFacts
@@ -19,6 +19,7 @@ _HOMES = {
     "ConvariumError": "convarium.errors",
     "ModelFacts": "convarium.facts",
     "create_model": "convarium.api",
+    "diff": "convarium.api",
     "list_models": "convarium.catalog",
     "measure_cost": "convarium.api",
     "model_facts": "convarium.api",
@@ -29,6 +30,7 @@ __all__ = [
     "ModelFacts",
     "__version__",
     "create_model",
+    "diff",
     "list_models",
     "measure_cost",
     "model_facts",

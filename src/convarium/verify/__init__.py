@@ -1,1 +1,1 @@
-"""Facts against rows -> verdicts: does our network agree with what its paper prints?"""
+"""Facts against rows -> verdicts; rows against rows -> differences between two networks."""

@@ -77,7 +77,9 @@ def _costs(a: Sequence[Unit], b: Sequence[Unit]) -> _Array:
     """Of every pair: 0 for equal units, at most 1.9 gaps for units of one kind."""
     kinds = {kind: code for code, kind in enumerate(sorted({u.kind for u in (*a, *b)}))}
     code_a, code_b = (np.array([kinds[u.kind] for u in units]) for units in (a, b))
-    features_a, features_b = (np.array([_features(u) for u in units]) for units in (a, b))
+    features_a, features_b = (
+        np.array([_features(u) for u in units]).reshape(-1, len(_FEATURES)) for units in (a, b)
+    )
     costs = np.zeros((len(a), len(b)))
     for k, (weight, ceiling) in enumerate(_FEATURES):
         apart = np.abs(features_a[:, k, None] - features_b[None, :, k])

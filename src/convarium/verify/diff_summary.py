@@ -77,13 +77,14 @@ def summary(found: Difference) -> list[Line]:
 class _Blame:
     """Which line changed the shapes that later layers see: the last before shapes began to differ.
 
-    A pair of layers says how far apart the two networks' maps and channels are there.
+    A pair of layers says how far apart the two networks' maps and channels are there, before and
+    behind it.
     """
 
     def __init__(self) -> None:
         self.cause: Line | None = None
         self._suspect: Line | None = None
-        self._apart = (0, 0)
+        self._apart = (0, 0, 0)
 
     def suspect(self, sort: str, line: Line) -> None:
         """A line that may change shapes; it is to blame when the next pair's shapes differ so."""
@@ -94,8 +95,12 @@ class _Blame:
         """Looks at a pair of layers that stand at one place."""
         if row.a is None or row.b is None or row.status == "moved":
             return
-        apart = _apart(row.a.channels, row.b.channels), _apart(*map(_side, (row.a, row.b)))
-        if apart != self._apart and self._suspect is not None:
+        apart = (
+            _apart(row.a.channels, row.b.channels),
+            _apart(_side(row.a), _side(row.b)),
+            _apart(row.a.settings.get("in"), row.b.settings.get("in")),
+        )
+        if any(apart) and apart != self._apart and self._suspect is not None:
             self.cause = self._suspect
         self._apart, self._suspect = apart, None
 
@@ -138,7 +143,18 @@ def _atoms(row: DiffRow, found: Difference) -> Iterator[tuple[_Key, str, int, in
         yield _atom("structure", row, structure)
     for change in row.changes:
         if change not in structure and change.field not in FOLLOWS:
-            yield _atom("setting", row, [change])
+            yield _start(row, change) or _atom("setting", row, [change])
+
+
+def _start(row: DiffRow, change: Change) -> tuple[_Key, str, int, int] | None:
+    """First values that are wider or narrower: layers whose deviations have one ratio are one line.
+
+    None for any other setting, and for values that are constant in one of the networks.
+    """
+    if not change.field.startswith("start of") or not (change.a["std"] and change.b["std"]):
+        return None
+    what = f"{change.field}, deviation times {change.b['std'] / change.a['std']:.1f}"
+    return ("setting", what), what, 0, 0
 
 
 def _moved(row: DiffRow, found: Difference) -> tuple[_Key, str, int, int]:
@@ -163,6 +179,8 @@ def _followed(row: DiffRow) -> tuple[int, int]:
 
 
 def _input(found: Difference) -> str:
+    if found.a.input == found.b.input:
+        return "other shapes on the way"
     sizes = [
         "x".join(map(str, side.input)) if side.input else "unsaid" for side in (found.a, found.b)
     ]

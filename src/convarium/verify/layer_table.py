@@ -41,12 +41,11 @@ def read_table(path: Path) -> Side:
             seen = shapes.get((entry.get("bottoms") or [None])[0], before)
             _append(pieces, entry, seen)
             before = tuple(entry["out_shape"])
+            shapes[entry.get("top")] = before
         except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError) as error:
-            name = entry.get("name", number) if isinstance(entry, dict) else number
             raise InputError(
-                f"{path}: layer {name!r} lacks or garbles {error}, which its type needs."
+                f"{path}: layer {entry.get('name', number)!r} lacks or garbles {error}, which its type needs."
             ) from error
-        shapes[entry.get("top")] = before
     silent = f"{path.name} says no input size and no initial values."
     return Side(path.stem, str(path), None, folded(pieces), (silent,))
 
@@ -63,6 +62,8 @@ def _layers(path: Path) -> list[_Entry]:
     layers = table.get("layers") if isinstance(table, dict) else None
     if not isinstance(layers, list) or not layers:
         raise InputError(f'{path} is no layer table: it needs an object with a list "layers".')
+    if not all(isinstance(entry, dict) for entry in layers):
+        raise InputError(f'{path} is no layer table: each of its "layers" needs to be an object.')
     return layers
 
 
@@ -78,7 +79,9 @@ def _pieces(entry: _Entry, seen: _Shape) -> list[Unit]:
     """A layer's units: Darknet writes norm and activation on the line of the convolution."""
     kind, settings = _READERS.get(entry["type"], _other)(entry, seen)
     name = str(entry.get("name", f"{entry['type']}{entry.get('index', '')}"))
-    out, params, macs = tuple(entry["out_shape"]), int(entry["params"]), int(entry["macs"])
+    out, params, macs = _sides(entry["out_shape"]), int(entry["params"]), int(entry["macs"])
+    if params < 0 or macs < 0:
+        raise ValueError(f"a count of {min(params, macs)}")
     of_norm = 2 * out[0] if entry.get("batch_norm") else 0
     bias = out[0] if settings.get("bias") else 0
     pieces = [Unit(name, kind, out, params - of_norm, macs, settings, bias_params=bias)]
@@ -95,14 +98,14 @@ _ACTIVATIONS = {"linear": "", "leaky": "leaky_relu 0.1", "relu": "relu", "logist
 
 
 def _convolution(entry: _Entry, seen: _Shape) -> _Settings:
-    kernel, groups = _pair(entry["kernel"]), int(entry.get("group", 1))
+    kernel, groups = _sides(_pair(entry["kernel"])), int(entry.get("group", 1))
     filters, (_, high, wide) = entry["out_ch"], entry["out_shape"]
     settings = {
         "filters": filters,
         # What every output adds up says how many channels it sees.
         "in": entry["macs"] * groups // (filters * high * wide * prod(kernel)),
         "kernel": kernel,
-        "stride": _pair(entry["stride"]),
+        "stride": _sides(_pair(entry["stride"])),
         "pad": _pair(entry["pad"]),
         "dilation": _pair(entry.get("dilation", 1)),
         "groups": groups,
@@ -123,11 +126,11 @@ def _caffe_pool(entry: _Entry, seen: _Shape) -> _Settings:
     pooling = {"MAX": "max", "AVE": "average"}[entry["pool"]]
     if entry.get("global"):
         return "pool", whole(pooling, seen[1:] or None, "whole map")
-    kernel, pad = _pair(entry["kernel"]), _pair(entry["pad"])
+    kernel, pad = _sides(_pair(entry["kernel"])), _pair(entry["pad"])
     if seen[1:] == kernel and not any(pad):
         return "pool", whole(pooling, kernel, "fixed window")
     up = entry.get("rounding", "ceil") == "ceil"
-    settings = pool(pooling, kernel, _pair(entry["stride"]), pad, up=up)
+    settings = pool(pooling, kernel, _sides(_pair(entry["stride"])), pad, up=up)
     counted = "counted" if any(pad) and pooling == "average" else None
     return "pool", settings | {"border": counted}
 
@@ -136,7 +139,7 @@ def _darknet_max_pool(entry: _Entry, seen: _Shape) -> _Settings:
     """Darknet pads `pad_total` in all, half of it (rounded down) before the first pixel."""
     total = int(entry.get("pad_total", 0))
     pad = _pair(total // 2)
-    kernel, stride = _pair(entry["kernel"]), _pair(entry["stride"])
+    kernel, stride = _sides(_pair(entry["kernel"])), _sides(_pair(entry["stride"]))
     return "pool", pool("max", kernel, stride, pad, up=total % 2 == 1)
 
 
@@ -171,6 +174,13 @@ def _dropout(entry: _Entry, seen: _Shape) -> _Settings:
 
 def _join(kind: str) -> Callable[[_Entry, _Shape], _Settings]:
     return lambda entry, seen: (kind, {})
+
+
+def _sides(values: Any) -> _Shape:
+    sides = tuple(map(int, values))
+    if min(sides) < 1:
+        raise ValueError(f"a side of {min(sides)}")
+    return sides
 
 
 def _pair(value: Any) -> tuple[int, int]:

@@ -59,7 +59,7 @@ def _name(path: str, call: int) -> str:
 
 def _piece(row: TraceRow, module: nn.Module | None) -> Unit | None:
     """One row as a unit, None for a row that does nothing to what passes."""
-    ops = [op for op in row.ops if op.name not in _SILENT and op.nature != "view"]
+    ops = [op for op in row.ops if _matters(op)]
     macs = sum(product.macs for op in row.ops for product in count_products(op) or ())
     kind, settings = _by_module(row, module) or _by_operator(ops) or _by_class(row, module, ops)
     if not kind and not row.params and not macs:
@@ -74,6 +74,12 @@ def _piece(row: TraceRow, module: nn.Module | None) -> Unit | None:
         settings=settings,
         bias_params=bias if row.params else 0,
     )
+
+
+def _matters(op: Op) -> bool:
+    """False for views, allocations and the counter of a batch norm in train mode."""
+    is_counter = bool(op.outputs) and not any(out.shape for out in op.outputs)
+    return op.name not in _SILENT and op.nature != "view" and not is_counter
 
 
 def _by_module(row: TraceRow, module: nn.Module | None) -> _Settings | None:

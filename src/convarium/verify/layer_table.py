@@ -44,7 +44,8 @@ def read_table(path: Path) -> Side:
             shapes[entry.get("top")] = before
         except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError) as error:
             raise InputError(
-                f"{path}: layer {entry.get('name', number)!r} lacks or garbles {error}, which its type needs."
+                f"{path}: layer {entry.get('name', number)!r} lacks or garbles {error}, "
+                "which its type needs."
             ) from error
     silent = f"{path.name} says no input size and no initial values."
     return Side(path.stem, str(path), None, folded(pieces), (silent,))

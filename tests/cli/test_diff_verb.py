@@ -18,7 +18,7 @@ def test_text_tells_only_what_differs(capsys) -> None:
     assert main(PAIR) == 0
     text = capsys.readouterr().out
     assert text.startswith("vgg_a -> vgg_a_lrn: the same parameters (132,863,336)")
-    assert "features.lrn1: only in vgg_a_lrn, response normalisation" in text
+    assert "features.lrn1: response normalisation, only in vgg_a_lrn" in text
     assert "features.conv1_1" not in text
 
 

@@ -60,7 +60,9 @@ def diff(
     if html is not None:
         _write_page(found, html)
     if as_json:
-        print_json(found.to_dict())
+        from convarium.verify.diff_summary import as_dict
+
+        print_json(as_dict(found))
     else:
         _print_text(found, every=all_)
 

@@ -10,7 +10,7 @@ from convarium.verify.diff_words import row_words, signed, told, unit_words
 from convarium.verify.difference import Difference, DiffRow
 from convarium.verify.unit import Side, Unit
 
-_NAMED = 12  # layers that a card names before it counts the rest
+_NAMED = 6  # layers that a card names before it counts the rest
 _HERE = resources.files("convarium.verify")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from convarium.verify.diff_words import change_words, kind_words, signed, told
 from convarium.verify.difference import FOLLOWS, STRUCTURE, Change, Difference, DiffRow
-from convarium.verify.unit import WEIGHTED, Unit
+from convarium.verify.unit import WEIGHTED, Side, Unit
 
 _Key = tuple[Any, ...]
 _NAMED = 3  # layers that a line names before it counts the rest
@@ -74,6 +74,29 @@ def summary(found: Difference) -> list[Line]:
     return list(lines.values())
 
 
+def as_dict(found: Difference) -> dict[str, Any]:
+    """A whole difference as plain lists and dicts, as the command line prints it with --json."""
+    return {
+        "a": _plain_side(found.a),
+        "b": _plain_side(found.b),
+        "params_difference": found.params,
+        "macs_difference": found.macs,
+        "summary": [line.to_dict() for line in summary(found)],
+        "rows": [row.to_dict() for row in found.rows],
+    }
+
+
+def _plain_side(side: Side) -> dict[str, Any]:
+    return {
+        "name": side.name,
+        "source": side.source,
+        "input": side.input,
+        "params": side.params,
+        "macs": side.macs,
+        "silent": side.silent,
+    }
+
+
 class _Blame:
     """Which line changed the shapes that later layers see: the last before shapes began to differ.
 
@@ -133,7 +156,7 @@ def _atoms(row: DiffRow, found: Difference) -> Iterator[tuple[_Key, str, int, in
     """The differences of one row: a key that equal ones share, words, and their price."""
     if row.status in ("only_a", "only_b"):
         side = found.a if row.status == "only_a" else found.b
-        what = f"only in {side.name}, {kind_words(row)}"
+        what = f"{kind_words(row)}, only in {side.name}"
         yield (row.status, what), what, row.params, row.macs
         return
     if row.status == "moved":

@@ -129,4 +129,4 @@ def signed(count: int) -> str:
 def told(params: int, macs: int) -> str:
     """ "-737,408 parameters, -124,620,800 MACs"; a zero is left out where the other is none."""
     parts = [f"{signed(params)} parameters"] * bool(params) + [f"{signed(macs)} MACs"] * bool(macs)
-    return ", ".join(parts) if parts else "no parameters, no MACs"
+    return ", ".join(parts) if parts else "no change of parameters or MACs"

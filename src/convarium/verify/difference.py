@@ -111,19 +111,6 @@ class Difference:
         """The rows that are not the same on both sides."""
         return [row for row in self.rows if row.status != "same"]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain lists and dicts, as the command line prints them with --json."""
-        from convarium.verify.diff_summary import summary
-
-        return {
-            "a": _side(self.a),
-            "b": _side(self.b),
-            "params_difference": self.params,
-            "macs_difference": self.macs,
-            "summary": [line.to_dict() for line in summary(self)],
-            "rows": [row.to_dict() for row in self.rows],
-        }
-
 
 def difference(a: Side, b: Side) -> Difference:
     """Aligns two sides and says of every layer what differs."""
@@ -238,14 +225,3 @@ def _equal(one: Any, other: Any) -> bool:
 
 def _plain(unit: Unit | None) -> dict[str, Any] | None:
     return None if unit is None else {**asdict(unit), "settings": dict(unit.settings)}
-
-
-def _side(side: Side) -> dict[str, Any]:
-    return {
-        "name": side.name,
-        "source": side.source,
-        "input": side.input,
-        "params": side.params,
-        "macs": side.macs,
-        "silent": side.silent,
-    }

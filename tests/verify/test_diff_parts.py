@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 import convarium
-from convarium.errors import ConvariumError, InputError, UsageError
+from convarium.errors import ConvariumError, InputError, MissingExtraError, UsageError
 from convarium.verify.align import align
 from convarium.verify.difference import difference
 from convarium.verify.folding import folded
@@ -209,6 +210,12 @@ def test_a_missing_table_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_network_is_refused(a: str, b: Any, words: str) -> None:
     with pytest.raises(ConvariumError, match=words):
         convarium.diff(a, b)
+
+
+def test_timm_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'convarium\[timm\]'"):
+        convarium.diff("resnet50", "timm:resnet50")
 
 
 def test_two_modules_need_a_size() -> None:

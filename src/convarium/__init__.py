@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from convarium.api import create_model, max_batch, measure_cost, predict_memory, verify
+    from convarium.api import create_model, diff, max_batch, measure_cost, predict_memory, verify
     from convarium.catalog import list_models
     from convarium.errors import ConvariumError
     from convarium.facts import ModelFacts
@@ -19,6 +19,7 @@ _HOMES = {
     "ConvariumError": "convarium.errors",
     "ModelFacts": "convarium.facts",
     "create_model": "convarium.api",
+    "diff": "convarium.api",
     "list_models": "convarium.catalog",
     "max_batch": "convarium.api",
     "measure_cost": "convarium.api",
@@ -31,6 +32,7 @@ __all__ = [
     "ModelFacts",
     "__version__",
     "create_model",
+    "diff",
     "list_models",
     "max_batch",
     "measure_cost",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from convarium.cost.memory import MemoryReport
     from convarium.cost.report import CostReport
+    from convarium.verify.difference import Difference
     from convarium.verify.verdict import Verdict
 
 
@@ -178,3 +179,30 @@ def _on_meta(
     if input_size is None:
         raise UsageError("a module needs input_size=(C, H, W); only a network's name brings one.")
     return model_or_name, type(model_or_name).__name__, None, input_size
+
+
+def diff(
+    a: nn.Module | str,
+    b: nn.Module | str,
+    *,
+    input_size: tuple[int, ...] | None = None,
+    first_values: bool = False,
+) -> Difference:
+    """Two networks, aligned layer by layer: what differs, and what it adds to params and MACs.
+
+    Args:
+        a: a network or an alias, "torchvision:NAME", "timm:NAME", the path of a layer table that
+            ends with .json, or a module.
+        b: likewise; differences are those of b less those of a.
+        input_size: (C, H, W) in pixels for both; each network's native one when None.
+        first_values: build both with their initial values and compare those too.
+
+    Raises:
+        UsageError: unknown name, or modules without an input size.
+        InputError: a layer table that cannot be read.
+        MissingExtraError: timm is named and not installed.
+    """
+    from convarium.verify.difference import difference
+    from convarium.verify.sides import both_sides
+
+    return difference(*both_sides(a, b, input_size=input_size, first_values=first_values))

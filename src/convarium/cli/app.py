@@ -24,6 +24,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "show": ("show:show", "Show one network: layers, printed results, departures, recipe."),
     "cost": ("cost:cost", "Count parameters and multiply-adds, layer by layer."),
     "verify": ("verify:verify", "Hold networks against every number that their papers print."),
+    "diff": ("diff:diff", "Tell two networks apart, layer by layer."),
     "train": ("train:train", "Train one network by its short recipe; keep weights and record."),
     "eval": ("eval_:eval_", "Evaluate trained weights: top-1 and top-5 with their interval."),
     "bakeoff": ("bakeoff:bakeoff", "Race networks on your pictures and draw the picture."),

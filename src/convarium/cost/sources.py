@@ -91,10 +91,8 @@ def _own(word: str, channels: int | None) -> Source:
 
 
 def _torchvision(name: str) -> Source:
-    try:
-        from torchvision import models
-    except ImportError as error:
-        raise MissingExtraError(f"torchvision:{name} needs torchvision", "torchvision") from error
+    from torchvision import models
+
     if name not in models.list_models():
         raise unknown_name("torchvision network", name, models.list_models())
     options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}

@@ -1,4 +1,4 @@
-"""Facts against rows -> verdicts: does our network agree with what its paper prints?
+"""Facts against rows -> verdicts; rows against rows -> differences between two networks.
 
 `convarium.verify(name)` is a public function, and importing any file of this package puts the
 package itself under that name: so the package can be called too, with the same result.

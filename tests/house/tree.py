@@ -13,6 +13,7 @@ PACKAGE = ROOT / "src" / "convarium"
 # Ground floor first: a part imports only from parts before it, and from its own files.
 ORDER = (
     "errors",
+    "files",
     "facts",
     "catalog",
     "recipes",

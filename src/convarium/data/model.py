@@ -1,0 +1,156 @@
+"""What a data set is once it is loaded: labels, pictures by index, and how pixels become input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from convarium.data.augment import centre_crop
+from convarium.data.pictures import BadPicturesError, decode, strict_pillow
+
+
+class Store(Protocol):
+    """Pictures by index."""
+
+    def read(self, indices: Tensor) -> Tensor:
+        """(N, C, S, S) uint8 of the pictures at `indices` (N,) int64."""
+
+
+@dataclass(frozen=True, slots=True)
+class InMemory:
+    """Pictures that were all decoded once. `pixels` is (M, C, S, S) uint8."""
+
+    pixels: Tensor
+
+    def read(self, indices: Tensor) -> Tensor:
+        """(N, C, S, S) uint8."""
+        return self.pixels[indices]
+
+
+@dataclass(frozen=True, slots=True)
+class OnDisk:
+    """Pictures decoded whenever they are asked for, by a few threads (Pillow frees the GIL)."""
+
+    paths: tuple[Path, ...]
+    side: int
+    channels: int
+    threads: int = 4
+
+    def read(self, indices: Tensor) -> Tensor:
+        """(N, C, S, S) uint8.
+
+        Raises:
+            BadPicturesError: lists every file of the batch that cannot be decoded.
+        """
+        chosen = [self.paths[index] for index in indices.tolist()]
+        pixels = torch.empty(len(chosen), self.channels, self.side, self.side, dtype=torch.uint8)
+        job = partial(_decode_into, pixels.numpy(), chosen, self.side, self.channels)
+        with strict_pillow(), ThreadPoolExecutor(self.threads) as pool:
+            bad = [item for item in pool.map(job, range(len(chosen))) if item is not None]
+        if bad:
+            raise BadPicturesError(bad)
+        return pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One part of a data set: labels (N,) int64, a name each, and the pictures behind them."""
+
+    labels: Tensor
+    names: tuple[str, ...]  # of each picture: its path in the folder, or "digit 17"
+    store: Store
+    rows: Tensor  # (N,) int64, this part's places in the store
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def images(self, indices: Tensor | Sequence[int]) -> Tensor:
+        """(n, C, S, S) uint8 at the decode side S, of the pictures at `indices` of this split."""
+        return self.store.read(self.rows[torch.as_tensor(indices, dtype=torch.int64)])
+
+    def picture(self, index: int) -> Image.Image:
+        """One picture as the network sees it, before cropping; for the report."""
+        pixels = self.images([index])[0].numpy()
+        return Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
+
+    def subset(self, indices: Tensor | Sequence[int]) -> Split:
+        """The pictures at `indices` as a split of their own."""
+        chosen = torch.as_tensor(indices, dtype=torch.int64)
+        names = tuple(self.names[index] for index in chosen.tolist())
+        return Split(self.labels[chosen], names, self.store, self.rows[chosen])
+
+
+@dataclass(frozen=True, slots=True)
+class PixelScale:
+    """uint8 -> float32 with mean 0 and deviation 1 per channel; both are shares of 255."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) uint8 -> the same shape in float32."""
+        mean = torch.tensor(self.mean).view(-1, 1, 1) * 255
+        std = torch.tensor(self.std).view(-1, 1, 1) * 255
+        return (images.float() - mean) / std
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Labelled pictures in two parts. `train` may be carved for validation, `test` never seen.
+
+    `side` is what the network gets; the splits decode at `side` or somewhat larger, for cropping.
+    """
+
+    name: str
+    kind: str  # "small" (up to 64 px) or "photographs"
+    classes: tuple[str, ...]
+    channels: int
+    side: int
+    train: Split
+    test: Split
+    fingerprint: str  # SHA-256 of names, labels, split, and pixels or file sizes
+    source: str  # where it came from, in words
+    scale: PixelScale
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """Pictures of a split as a network takes them at test: centre crop, scaled to float32."""
+        return self.scale(centre_crop(images, self.side))
+
+
+def measure_scale(split: Split, *, most: int = 2048) -> PixelScale:
+    """Mean and deviation of each channel over the first `most` pictures of a shuffled split."""
+    from convarium.data.counter import order
+
+    indices = torch.from_numpy(order(0, 0, len(split)))[:most]
+    total = torch.zeros(0)
+    square = torch.zeros(0)
+    pixels = 0
+    for part in indices.split(128):
+        images = split.images(part).double().div_(255)
+        sums, squares = images.sum((0, 2, 3)), images.square().sum((0, 2, 3))
+        total = total + sums if pixels else sums
+        square = square + squares if pixels else squares
+        pixels += images.shape[0] * images.shape[2] * images.shape[3]
+    mean = total / pixels
+    # A picture of one colour has deviation 0: one grey level stands for it.
+    std = (square / pixels - mean.square()).clamp_min(0).sqrt().clamp_min(1 / 255)
+    return PixelScale(tuple(mean.tolist()), tuple(std.tolist()))
+
+
+def _decode_into(
+    pixels: np.ndarray, paths: Sequence[Path], side: int, channels: int, place: int
+) -> tuple[Path, str] | None:
+    try:
+        pixels[place] = decode(paths[place], side, channels)
+    except BadPicturesError as error:
+        return error.files[0]
+    return None

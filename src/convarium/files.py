@@ -1,0 +1,63 @@
+"""Where a user's files lie, and writing that never leaves half a file behind. No torch here."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from convarium.errors import ConvariumError, ExhaustedError, InputError
+
+
+def home() -> Path:
+    """The folder of the user's records and choices: $CONVARIUM_HOME, or the default."""
+    named = os.environ.get("CONVARIUM_HOME")
+    return Path(named) if named else Path.home() / ".local" / "share" / "convarium"
+
+
+@contextmanager
+def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary name beside `path` to write to; it becomes `path` when the block ends well.
+
+    The bytes are on disk before the name changes, so a reader sees the old file or the new one.
+
+    Raises:
+        ExhaustedError: the disk is full.
+        InputError: the folder cannot be written to.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Not mkstemp: that gives a file which only its owner may read.
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    try:
+        yield temporary
+        _to_disk(temporary)
+        os.replace(temporary, path)
+        _to_disk(path.parent)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def _to_disk(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _cannot_write(path: Path, error: OSError) -> ConvariumError:
+    reason = error.strerror or str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ExhaustedError(f"{path}: {reason}. Free some space or choose another folder.")
+    return InputError(f"{path} cannot be written: {reason}. Choose another folder.")

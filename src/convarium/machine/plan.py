@@ -1,0 +1,90 @@
+"""How a network is run on this machine: threads, memory layout, precision, device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from convarium.errors import UsageError
+
+LAYOUTS = ("contiguous", "channels_last")
+PRECISIONS = ("fp32", "bf16")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One way to run a network. Same seed and same plan give the same bits on one machine.
+
+    `layout` is "contiguous" or "channels_last", `precision` "fp32" or "bf16" (autocast: weights
+    stay float32), `chosen_by` says in words who decided.
+    """
+
+    threads: int
+    layout: str = "contiguous"
+    precision: str = "fp32"
+    chosen_by: str = "default"
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if self.threads < 1:
+            raise UsageError(f"threads must be at least 1, not {self.threads}.")
+        for what, value, known in (
+            ("layout", self.layout, LAYOUTS),
+            ("precision", self.precision, PRECISIONS),
+        ):
+            if value not in known:
+                raise UsageError(f"{what} must be {' or '.join(known)}, not {value!r}.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """As a record keeps it."""
+        return asdict(self)
+
+    def place(self, model: nn.Module) -> nn.Module:
+        """Moves `model` (in place) to the device and lays its weights out."""
+        return model.to(self.device).to(memory_format=self._format())
+
+    def move(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) on the device, laid out as the network's weights are."""
+        return images.to(self.device).contiguous(memory_format=self._format())
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The precision of the forward pass."""
+        if self.precision == "fp32":
+            return nullcontext()
+        return torch.autocast(self.device, dtype=torch.bfloat16)
+
+    @contextmanager
+    def settings(self) -> Iterator[None]:
+        """Threads and deterministic kernels as the plan has them; put back behind the block."""
+        threads = torch.get_num_threads()
+        cudnn = torch.backends.cudnn
+        before = cudnn.deterministic, cudnn.benchmark
+        torch.set_num_threads(self.threads)
+        cudnn.deterministic, cudnn.benchmark = True, False
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+            cudnn.deterministic, cudnn.benchmark = before
+
+    def _format(self) -> torch.memory_format:
+        return torch.channels_last if self.layout == "channels_last" else torch.contiguous_format
+
+
+@contextmanager
+def answering(*models: nn.Module) -> Iterator[None]:
+    """Within, the networks are in eval mode and no gradients are kept; then as they were."""
+    modes = {module: module.training for model in models for module in model.modules()}
+    try:
+        for model in models:
+            model.eval()
+        with torch.no_grad():
+            yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode

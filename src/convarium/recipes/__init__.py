@@ -1,0 +1,6 @@
+"""How a network is trained: one frozen object a recipe, sources beside the values. No torch."""
+
+from convarium.recipes.model import Recipe
+from convarium.recipes.short import SHORT, recipe_for
+
+__all__ = ["SHORT", "Recipe", "recipe_for"]

@@ -1,0 +1,66 @@
+"""Data-dependent initialisation for networks without batch norm, when epochs are few."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from torch import Tensor, nn
+
+from convarium.machine import answering
+
+_LAYERS = (nn.Conv2d, nn.Linear)
+
+
+def unit_variance(model: nn.Module, images: Tensor) -> None:
+    """Draws weights and biases anew so that each output map has mean 0 and variance 1 on `images`.
+
+    One forward pass: each convolution and linear layer, when its turn comes, gets normal weights
+    and is scaled and shifted map by map by what its own output says, so that the next layer
+    already sees the scaled one. Without the shift, the positive means behind ReLU outgrow what
+    differs between pictures. A layer without bias is scaled only. Dropout is off meanwhile;
+    parameters of other layers, and buffers, stay.
+
+    Args:
+        model: changed in place; its training mode is put back.
+        images: (N, C, H, W) float32 on the model's device, as it will be trained on.
+
+    Source:
+        Salimans & Kingma, "Weight normalization", NIPS 2016 (arXiv 1602.07868), section 3; layer
+        by layer as in Mishkin & Matas, "All you need is a good init" (arXiv 1511.06422).
+    """
+    layers = [layer for layer in model.modules() if isinstance(layer, _LAYERS)]
+    with answering(model), ExitStack() as hooks:
+        for layer in layers:
+            _redraw(layer)
+            hooks.callback(layer.register_forward_hook(_Scale()).remove)
+        model(images)
+
+
+class _Scale:
+    """Scales and shifts a layer by its first output's deviation and mean, map by map."""
+
+    def __init__(self) -> None:
+        self.done = False
+
+    def __call__(self, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        if self.done or not isinstance(layer, _LAYERS):
+            return output
+        self.done = True
+        maps = output.float().transpose(0, 1).flatten(1)  # (channels, N * H * W)
+        # A map that is the same for every picture stays as it is.
+        deviation = maps.std(1)
+        scale = deviation.where(deviation > 1e-6, deviation.new_ones(()))
+        layer.weight.div_(scale.view(-1, *[1] * (layer.weight.dim() - 1)))
+        shape = (1, -1, *[1] * (output.dim() - 2))
+        output = output / scale.view(shape)
+        if layer.bias is None:
+            return output
+        mean = maps.mean(1) / scale
+        layer.bias.copy_(-mean)
+        return output - mean.view(shape)
+
+
+def _redraw(layer: nn.Conv2d | nn.Linear) -> None:
+    nn.init.kaiming_normal_(layer.weight)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)

@@ -1,0 +1,65 @@
+"""The speed probe on a network's own training step."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from convarium.data import Dataset
+from convarium.machine import Plan, choose_plan
+from convarium.recipes import Recipe
+from convarium.train.step import make_optimizer, train_step
+
+PHOTO_BATCH = 8  # a full batch of photographs would take longer than the probe may
+
+
+def plan_for(
+    name: str,
+    model: nn.Module,
+    dataset: Dataset,
+    recipe: Recipe,
+    *,
+    threads: int | None = None,
+    layout: str | None = None,
+    precision: str | None = None,
+) -> Plan:
+    """The plan under which `model` trains fastest here, kept or measured on copies of it.
+
+    Args:
+        name: of the network; with the batch's shape, the key under which the choice is kept.
+        model: stays as it is.
+        dataset: gives the shape and a batch.
+        recipe: gives the batch size and the clipping.
+        threads: fixed by the user when not None; so are layout and precision.
+        layout: "contiguous" or "channels_last".
+        precision: "fp32" or "bf16".
+
+    Raises:
+        UsageError: a value that no plan takes.
+    """
+    batch = min(recipe.batch if dataset.kind == "small" else PHOTO_BATCH, len(dataset.train))
+    images = dataset.prepare(dataset.train.images(range(batch)))
+    labels = dataset.train.labels[:batch]
+
+    def make_step(plan: Plan) -> Callable[[], object]:
+        probed = plan.place(copy.deepcopy(model)).train()
+        optimizer = make_optimizer(probed, recipe)
+        for group in optimizer.param_groups:
+            group["lr"] = 0.0  # the same work, and values that stay in range
+        inputs, targets = plan.move(images), labels.to(plan.device)
+
+        def step() -> None:
+            train_step(probed, optimizer, inputs, targets, recipe=recipe, plan=plan)
+            if plan.device == "cuda":
+                torch.cuda.synchronize()
+
+        return step
+
+    shape = "x".join(str(side) for side in images.shape)
+    with torch.random.fork_rng():  # dropout draws masks
+        return choose_plan(
+            f"{name} {shape}", make_step, threads=threads, layout=layout, precision=precision
+        )

@@ -1,0 +1,90 @@
+"""Weights in convarium's own files: safetensors, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from convarium.errors import InputError
+from convarium.files import written_whole
+
+
+def save_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
+    """Writes parameters and buffers to a safetensors file, which appears only when complete.
+
+    Raises:
+        InputError: the place cannot be written to.
+        ExhaustedError: the disk is full.
+    """
+    # Cloned, since two names of one tensor may not go into one file.
+    tensors = {name: t.detach().cpu().clone().contiguous() for name, t in _state(model).items()}
+    with written_whole(path) as temporary:
+        try:
+            save_file(tensors, temporary, metadata={"format": "pt", "schema": "convarium/1"})
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
+
+
+def load_own_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
+    """Fills `model` from a file of `save_weights`; a file that does not fit changes nothing.
+
+    Raises:
+        InputError: no safetensors file, or another network's; names the first key that is
+            missing, too many, or of another shape or type.
+    """
+    path = Path(path)
+    wanted = _state(model)
+    try:
+        with safe_open(path, framework="pt") as file:
+            given = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118 - no dict
+            shapes = {key: tuple(part.get_shape()) for key, part in given.items()}
+            _check_keys(path, {key: tuple(t.shape) for key, t in wanted.items()}, shapes)
+            tensors = {key: file.get_tensor(key) for key in wanted}
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path} cannot be read as safetensors: {_first_line(error)}.") from error
+    for key, tensor in tensors.items():
+        _check_values(path, key, tensor, wanted[key])
+    with torch.no_grad():
+        for key, tensor in tensors.items():
+            wanted[key].copy_(tensor)
+
+
+def _state(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters and persistent buffers, sharing the model's memory."""
+    return dict(model.state_dict())
+
+
+def _check_keys(
+    path: Path, wanted: Mapping[str, tuple[int, ...]], given: Mapping[str, tuple[int, ...]]
+) -> None:
+    for key, shape in wanted.items():
+        if key not in given:
+            raise InputError(f"{path} lacks {key}; these are another network's weights.")
+        if given[key] != shape:
+            ours, theirs = _times(shape), _times(given[key])
+            raise InputError(f"{path}: {key} is {theirs}, the network has {ours}.")
+    for key in given:
+        if key not in wanted:
+            raise InputError(f"{path} has {key}, which the network lacks.")
+
+
+def _check_values(path: Path, key: str, given: Tensor, wanted: Tensor) -> None:
+    if given.dtype != wanted.dtype:
+        raise InputError(f"{path}: {key} is {given.dtype}, the network has {wanted.dtype}.")
+    if given.is_floating_point() and not given.isfinite().all():
+        raise InputError(f"{path}: {key} holds values that are no finite numbers.")
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return "x".join(str(side) for side in shape) or "one number"
+
+
+def _first_line(error: BaseException) -> str:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return text.splitlines()[0].rstrip(".") if text else type(error).__name__

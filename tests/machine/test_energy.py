@@ -1,0 +1,122 @@
+"""RAPL on a tree of files as the kernel lays them out: wrap-around, several packages, no rights."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from convarium.machine import Counter
+from convarium.machine.energy import POWERCAP
+
+RANGE = 262_143_328_850  # of a real package, in microjoules
+
+
+def _domain(root: Path, folder: str, name: str, microjoules: int) -> Path:
+    path = root / folder
+    path.mkdir(parents=True)
+    (path / "name").write_text(f"{name}\n")
+    (path / "max_energy_range_uj").write_text(f"{RANGE}\n")
+    (path / "energy_uj").write_text(f"{microjoules}\n")
+    return path / "energy_uj"
+
+
+@pytest.fixture
+def counter(tmp_path):
+    def make() -> Counter:
+        return Counter(tmp_path, with_nvml=False)
+
+    return make
+
+
+def test_one_package(tmp_path, counter) -> None:
+    file = _domain(tmp_path, "intel-rapl:0", "package-0", 1_000_000)
+    with counter().measure() as used:
+        file.write_text("3500000\n")
+    assert used.joules == pytest.approx(2.5)
+    assert used.sources == ("RAPL package-0",)
+
+
+def test_wrap_around_is_one_turn_of_the_counter(tmp_path, counter) -> None:
+    file = _domain(tmp_path, "intel-rapl:0", "package-0", RANGE - 400_000)
+    with counter().measure() as used:
+        file.write_text("600000\n")
+    assert used.joules == pytest.approx(1.0)
+
+
+def test_two_measurements_of_one_counter(tmp_path, counter) -> None:
+    file = _domain(tmp_path, "intel-rapl:0", "package-0", 0)
+    one = counter()
+    for start in (0, 7_000_000):
+        file.write_text(f"{start}\n")
+        with one.measure() as used:
+            file.write_text(f"{start + 2_000_000}\n")
+        assert used.joules == pytest.approx(2.0)
+
+
+def test_packages_and_memory_add_up_and_parts_do_not(tmp_path, counter) -> None:
+    files = [
+        _domain(tmp_path, "intel-rapl:0", "package-0", 0),
+        _domain(tmp_path, "intel-rapl:0:0", "core", 0),
+        _domain(tmp_path, "intel-rapl:0:1", "dram", 0),
+        _domain(tmp_path, "intel-rapl:1", "package-1", 0),
+        _domain(tmp_path, "intel-rapl:2", "psys", 0),
+        _domain(tmp_path, "intel-rapl-mmio:0", "package-0", 0),
+    ]
+    with counter().measure() as used:
+        for joules, file in enumerate(files, start=1):
+            file.write_text(f"{joules * 1_000_000}\n")
+    assert used.joules == pytest.approx(1 + 3 + 4)
+
+
+def test_no_tree_gives_a_reason(tmp_path) -> None:
+    with Counter(tmp_path / "none", with_nvml=False).measure() as used:
+        pass
+    assert used.joules is None
+    assert used.reason.startswith("not available: no RAPL counters")
+
+
+def test_an_empty_tree_gives_a_reason(counter) -> None:
+    with counter().measure() as used:
+        pass
+    assert (used.joules, used.sources) == (None, ())
+    assert "no RAPL package" in used.reason
+
+
+def test_no_right_to_read_gives_a_reason(tmp_path, counter, monkeypatch) -> None:
+    file = _domain(tmp_path, "intel-rapl:0", "package-0", 5)
+    file.chmod(0)
+    if os.geteuid() == 0:  # root reads everything: refuse in its place
+        plain = Path.read_text
+
+        def refuse(path: Path, *args, **kwargs) -> str:
+            if path == file:
+                raise PermissionError(13, "Permission denied")
+            return plain(path, *args, **kwargs)
+
+        monkeypatch.setattr(Path, "read_text", refuse)
+    with counter().measure() as used:
+        pass
+    assert used.joules is None
+    assert used.reason == f"not available: no right to read {file}"
+
+
+def test_a_counter_that_vanishes_gives_a_reason(tmp_path, counter) -> None:
+    file = _domain(tmp_path, "intel-rapl:0", "package-0", 0)
+    with counter().measure() as used:
+        file.unlink()
+    assert used.joules is None
+    assert used.reason.startswith("not available: ")
+
+
+def test_an_error_of_the_block_is_not_hidden(tmp_path, counter) -> None:
+    _domain(tmp_path, "intel-rapl:0", "package-0", 0)
+    with pytest.raises(ZeroDivisionError), counter().measure():
+        raise ZeroDivisionError
+
+
+def test_this_machine_gives_joules_or_a_reason() -> None:
+    with Counter(POWERCAP).measure() as used:
+        sum(range(1000))
+    assert (used.joules is None) == used.reason.startswith("not available: ")

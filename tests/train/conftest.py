@@ -1,0 +1,61 @@
+"""A data set and networks small enough to train in a test."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from convarium.data import Dataset, PixelScale, Split
+from convarium.data.model import InMemory
+from convarium.machine import Plan
+from convarium.recipes import Recipe
+
+
+def _bars(n: int, start: int) -> Split:
+    """Pictures of 8 x 8 with a bright bar in one of four rows, which is the class."""
+    generator = torch.Generator().manual_seed(start)
+    labels = torch.arange(n) % 4
+    pixels = torch.randint(0, 60, (n, 1, 8, 8), generator=generator).to(torch.uint8)
+    pixels[torch.arange(n), 0, 2 * labels] = 220
+    names = tuple(f"bars {start + index}" for index in range(n))
+    return Split(labels, names, InMemory(pixels), torch.arange(n))
+
+
+@pytest.fixture(scope="session")
+def bars() -> Dataset:
+    """70 pictures to train on and 20 to test."""
+    return Dataset(
+        name="bars",
+        kind="small",
+        classes=("a", "b", "c", "d"),
+        channels=1,
+        side=8,
+        train=_bars(70, 0),
+        test=_bars(20, 1000),
+        fingerprint="none",
+        source="drawn in the test",
+        scale=PixelScale((0.2,), (0.25,)),
+    )
+
+
+@pytest.fixture
+def plan() -> Plan:
+    return Plan(1)
+
+
+@pytest.fixture
+def recipe() -> Recipe:
+    return Recipe("bars", epochs=4, lr=0.05, batch=16, shift_px=0)
+
+
+def small_net() -> nn.Sequential:
+    """A convolution with batch norm, dropout, and a classifier."""
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 3, padding=1),
+        nn.BatchNorm2d(6),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Dropout(0.3),
+        nn.Linear(6 * 64, 4),
+    )

@@ -24,7 +24,8 @@ def model_facts(name: str) -> ModelFacts:
     >>> model_facts("vgg16").params.printed
     '138M (Table 2)'
     """
-    return facts.model_facts(catalog.ALIASES.get(name, name))
+    name = catalog.ALIASES.get(name, name)
+    return catalog.facts_of(name) if name in catalog.CATALOG else facts.model_facts(name)
 
 
 def create_model(
@@ -86,7 +87,7 @@ def measure_cost(
 
     if isinstance(model_or_name, str):
         row = catalog.find(model_or_name)
-        input_size = input_size or facts.model_facts(row.name).input
+        input_size = input_size or catalog.facts_of(row.name).input
         name, mode = row.name, "train" if training else row.traced
         with torch.device("meta"):
             model: nn.Module = create_model(name)

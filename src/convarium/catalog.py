@@ -10,10 +10,13 @@ from __future__ import annotations
 import fnmatch
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from convarium import departures
 from convarium.errors import unknown_name
+
+if TYPE_CHECKING:
+    from convarium.facts import ModelFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,6 +357,16 @@ ALIASES: dict[str, str] = {
     "nin": "nin_cifar10",
 }
 
+# Native inputs, (channels, height, width) in pixels, of the networks that the ledger has not.
+BEYOND_LEDGER: dict[str, tuple[int, int, int]] = {
+    "lenet_caffe": (1, 28, 28),
+    "extraction": (3, 224, 224),
+    "vgg_a_32px": (3, 32, 32),
+    "googlenet_32px": (3, 32, 32),
+    "squeezenet_32px": (3, 32, 32),
+    "mobilenet_v1_050_32px": (3, 32, 32),
+}
+
 
 def find(name: str) -> Network:
     """The catalog's row of a network, by its name or an alias.
@@ -368,6 +381,23 @@ def find(name: str) -> Network:
     if key not in CATALOG:
         raise unknown_name("network", name, [*CATALOG, *ALIASES])
     return CATALOG[key]
+
+
+def facts_of(name: str) -> ModelFacts:
+    """The ledger's entry of a built network, or what is known of one that the ledger has not.
+
+    Raises:
+        UsageError: no network has that name.
+
+    >>> facts_of("squeezenet_32px").input
+    (3, 32, 32)
+    """
+    from convarium import facts  # reads YAML, which listing the names need not wait for
+
+    row = find(name)
+    if row.name in BEYOND_LEDGER:
+        return facts.beyond_ledger(row.name, row.family, BEYOND_LEDGER[row.name])
+    return facts.model_facts(row.name)
 
 
 def list_models(

@@ -46,7 +46,9 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     "no network is named 'vgg_d1'. Did you mean vgg_d or vgg_a?"
     """
     known = list(known)
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    longer = [other for other in known if name and other.startswith(name)]
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    close = list(dict.fromkeys([*longer, *near]))[:3]
     hint = f" Did you mean {_either(close)}?" if close else f" Known: {_some(known)}."
     return UsageError(f"no {kind} is named {name!r}.{hint}")
 

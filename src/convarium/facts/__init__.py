@@ -3,6 +3,7 @@
 from convarium.facts.ledger import (
     FAMILIES,
     background,
+    beyond_ledger,
     conflicts,
     experiments,
     facts_names,
@@ -36,6 +37,7 @@ __all__ = [
     "Peer",
     "RowTotals",
     "background",
+    "beyond_ledger",
     "conflicts",
     "experiments",
     "facts_names",

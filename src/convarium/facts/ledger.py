@@ -58,6 +58,17 @@ def model_facts(name: str) -> ModelFacts:
     raise unknown_name("network", name, facts_names())
 
 
+def beyond_ledger(name: str, family: str, native: tuple[int, int, int]) -> ModelFacts:
+    """The entry of a network that no paper prints: its family's first paper, its input, no counts.
+
+    >>> beyond_ledger("vgg_a_32px", "vgg", (3, 32, 32)).confidence
+    'ours'
+    """
+    paper = next(iter(family_facts(family).values())).paper
+    nothing = Count()
+    return ModelFacts(name, family, paper, native, "ours", nothing, nothing, errors=(), layers=())
+
+
 def facts_names() -> list[str]:
     """Every network the ledger has, family by family."""
     return [name for family in FAMILIES for name in family_facts(family)]

@@ -1,1 +1,17 @@
 """What was run and what came out: SQLite, and one JSON log a run. No torch here."""
+
+from convarium.records.database import Database, rebuild
+from convarium.records.events import read_events
+from convarium.records.log import RunLog
+from convarium.records.model import EpochPoint, Mistake, Race, Result
+
+__all__ = [
+    "Database",
+    "EpochPoint",
+    "Mistake",
+    "Race",
+    "Result",
+    "RunLog",
+    "read_events",
+    "rebuild",
+]

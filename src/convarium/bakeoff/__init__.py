@@ -1,0 +1,1 @@
+"""Many networks, one data set: train, evaluate, time, record. `race.py` runs it."""

@@ -1,0 +1,193 @@
+"""One network of a race: built for the data, trained, evaluated; its result without its speed."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import nn
+
+from convarium import __version__, catalog
+from convarium.bakeoff.settings import Settings
+from convarium.cost.report import cost_of
+from convarium.data import Dataset, Split
+from convarium.evaluate import Evaluation, evaluate
+from convarium.machine import PeakMemory, Plan
+from convarium.nets.build import build
+from convarium.recipes import Recipe, recipe_for
+from convarium.records.model import EpochPoint, Mistake, Result
+from convarium.train import EpochDone, Event, RunFinished, fit, plan_for, save_weights
+
+WORST = 12  # mistakes kept as pictures
+THUMBNAIL = 96  # longest side of such a picture, in pixels
+SPEED = ("ms_batch1", "ms_batch1_spread", "images_per_second", "images_per_second_spread")
+NOT_TIMED = "not available: the race was stopped before the timing"
+Listener = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Entrant:
+    """A network, its data at the side it takes, and how it is to train."""
+
+    name: str
+    dataset: Dataset
+    recipe: Recipe
+    settings: Settings
+
+    @property
+    def key(self) -> str:
+        """What makes two runs the same: network, data, recipe, seed, options, versions."""
+        s = self.settings
+        told = {
+            "model": self.name,
+            "data": self.dataset.fingerprint,
+            "side": self.dataset.side,
+            "channels": self.dataset.channels,
+            "recipe": self.recipe.to_dict(),
+            "seed": s.seed,
+            "asked": [s.epochs, s.minutes, s.precision, s.layout, s.threads],
+            "versions": [__version__, torch.__version__],
+        }
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def work(self) -> float:
+        """Multiply-adds of the whole training; the same for all where minutes are set."""
+        if self.settings.minutes:
+            return 1.0
+        return float(self.cost()[1]) * len(self.dataset.train) * (self.epochs or 1)
+
+    @property
+    def epochs(self) -> int | None:
+        """Of its training; None where minutes are set."""
+        return None if self.settings.minutes else self.settings.epochs or self.recipe.epochs
+
+    def cost(self) -> tuple[int, int]:
+        """Parameters and MACs as built for this data."""
+        with torch.device("meta"):
+            model = self._build()
+        size = (self.dataset.channels, self.dataset.side, self.dataset.side)
+        report = cost_of(model, size, name=self.name)
+        return report.params, report.macs
+
+    def model(self) -> nn.Module:
+        """The network with the initial values that the seed draws."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.settings.seed)
+            return self._build()
+
+    def plan(self, model: nn.Module) -> Plan:
+        """How to run it: as the user says, else as the speed probe found."""
+        s = self.settings
+        fixed: dict[str, Any] = {"threads": s.threads, "layout": s.layout, "precision": s.precision}
+        return plan_for(self.name, model, self.dataset, self.recipe, **fixed)
+
+    def run(self, model: nn.Module, plan: Plan, weights: Path, listen: Listener) -> Result:
+        """Trains and evaluates `model`, saves its weights, and gives the result without speed."""
+        curve: list[EpochPoint] = []
+        finished: RunFinished | None = None
+        with PeakMemory() as peak:
+            for event in self._fit(model, plan):
+                listen(event)
+                if isinstance(event, EpochDone):
+                    point = (event.epoch, event.loss, event.train_top1, event.seconds)
+                    curve.append(EpochPoint(*point))
+                elif isinstance(event, RunFinished):
+                    finished = event
+        assert finished is not None
+        told = evaluate(model, self.dataset.test, prepare=self.dataset.prepare, plan=plan)
+        save_weights(model, weights)
+        params, macs = self.cost()
+        low, high = told.top1_interval
+        fields: dict[str, Any] = {
+            "model": self.name,
+            "status": "done",
+            "seed": self.settings.seed,
+            "epochs": finished.epochs,
+            "top1_correct": told.top1_correct,
+            "top1_total": told.total,
+            "top1_low": low,
+            "top1_high": high,
+            "top5_correct": told.top5_correct,
+            "params": params,
+            "macs": macs,
+            "megabytes": _megabytes(model),
+            "train_seconds": finished.seconds,
+            **dict.fromkeys(SPEED),
+            "peak_bytes": peak.bytes,
+            "joules_per_image": None,
+            "confusion": told.confusion,
+            "curve": tuple(curve),
+            "mistakes": tuple(_mistakes(told, self.dataset.test)),
+            "recipe": self.recipe.to_dict(),
+            "plan": plan.to_dict(),
+            "unavailable": dict.fromkeys((*SPEED, "joules_per_image"), NOT_TIMED),
+        }
+        if peak.bytes is None:
+            fields["unavailable"]["peak_bytes"] = f"not available: {peak.reason}"
+        return Result(**fields)
+
+    def _build(self) -> nn.Module:
+        return build(
+            self.name, num_classes=len(self.dataset.classes), in_channels=self.dataset.channels
+        )
+
+    def _fit(self, model: nn.Module, plan: Plan) -> Iterator[Event]:
+        s = self.settings
+        return fit(
+            model,
+            self.dataset,
+            self.recipe,
+            seed=s.seed,
+            plan=plan,
+            epochs=s.epochs,
+            minutes=s.minutes,
+        )
+
+
+def entrant(name: str, dataset: Dataset, settings: Settings) -> Entrant:
+    """The network `name` with its short recipe for this kind of data."""
+    return Entrant(name, dataset, recipe_for(name, dataset.kind), settings)
+
+
+def native_side(name: str) -> int:
+    """Height in pixels of the pictures that a network takes."""
+    return catalog.facts_of(name).input[1]
+
+
+def failed(name: str, settings: Settings, reason: str) -> Result:
+    """The result of a network that could not take part: nothing was measured."""
+    empty: dict[str, Any] = dict.fromkeys(Result.__dataclass_fields__)
+    measured = [field for field in empty if field not in _TOLD]
+    told = {"model": name, "status": "failed", "seed": settings.seed, "recipe": {}, "plan": {}}
+    nothing: dict[str, Any] = {"confusion": (), "curve": (), "mistakes": ()}
+    return Result(**{**empty, **told, **nothing, "unavailable": dict.fromkeys(measured, reason)})
+
+
+_TOLD = ("model", "status", "seed", "recipe", "plan", "unavailable")
+
+
+def _megabytes(model: nn.Module) -> float:
+    return sum(t.numel() * t.element_size() for t in model.state_dict().values()) / 1e6
+
+
+def _mistakes(told: Evaluation, split: Split) -> Iterator[Mistake]:
+    for wrong in told.mistakes[:WORST]:
+        address = _address(split.picture(wrong.index))
+        yield Mistake(wrong.index, wrong.truth, wrong.predicted, wrong.probability, address)
+
+
+def _address(picture: Image.Image) -> str:
+    """The picture as a data address, made small."""
+    picture.thumbnail((THUMBNAIL, THUMBNAIL))
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

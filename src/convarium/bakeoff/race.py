@@ -1,0 +1,213 @@
+"""Data -> each network trained, evaluated, timed -> results in the records and one Race."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from convarium.bakeoff.entrant import Entrant, entrant, failed, native_side
+from convarium.bakeoff.events import (
+    NetworkDone,
+    NetworkFailed,
+    NetworkProgress,
+    NetworkStarted,
+    RaceEvent,
+    RaceStarted,
+    TimingStarted,
+)
+from convarium.bakeoff.folder import alone_in, finished_before, weights_path
+from convarium.bakeoff.front import front, sentence
+from convarium.bakeoff.settings import Settings
+from convarium.bakeoff.speed import SECONDS, measure_speed
+from convarium.data import Dataset, load_dataset, survey_dataset
+from convarium.errors import ConvariumError, ExhaustedError
+from convarium.machine import Plan, describe_machine
+from convarium.records import Race, Result, RunLog
+from convarium.records.codec import result_to_dict
+from convarium.records.events import now
+from convarium.train import Event, RunStarted, StepDone
+
+Listener = Callable[[RaceEvent], None]
+
+
+def race(settings: Settings, *, listen: Listener, tell: Callable[[str], None]) -> Race:
+    """Races networks against each other on one data set, and records it.
+
+    What an earlier call with the same settings finished in the folder is kept. An interruption
+    keeps what is finished by then.
+
+    Args:
+        settings: what is raced.
+        listen: gets every event.
+        tell: gets messages to the user, such as a home folder that cannot be written.
+
+    Raises:
+        UsageError: a network or an option that cannot be, or another race in the folder.
+        InputError: unusable data or folder.
+        ExhaustedError: no memory or disk left.
+    """
+    with alone_in(settings.out):
+        return _Race(settings, listen, tell).run()
+
+
+@dataclass
+class _Race:
+    settings: Settings
+    listen: Listener
+    tell: Callable[[str], None]
+    results: dict[str, Result] = field(default_factory=dict)
+    entrants: dict[str, Entrant] = field(default_factory=dict)
+    _data: dict[int, Dataset] = field(default_factory=dict)
+
+    def run(self) -> Race:
+        """The whole race."""
+        started = now()
+        survey = survey_dataset(self.settings.data)
+        names = self.settings.line_up(survey.kind)
+        for name in names:
+            self.entrants[name] = entrant(name, self._dataset(name), self.settings)
+        machine = describe_machine()
+        log = self._open_log(machine)
+        try:
+            self._keep(finished_before(self.settings.out), names)
+            self._train_missing(log)
+            results = self._finish(log, names)
+        except BaseException as error:
+            kind = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+            log.write("end", status=kind)
+            raise
+        log.write("end", status="done")
+        return self._race(started, machine, results)
+
+    def _dataset(self, name: str) -> Dataset:
+        """The data at the side that the network takes; loaded once a side."""
+        side = native_side(name)
+        if side not in self._data:
+            self._data[side] = load_dataset(self.settings.data, side=side, seed=self.settings.seed)
+        return self._data[side]
+
+    def _open_log(self, machine: dict[str, Any]) -> RunLog:
+        s = self.settings
+        return RunLog(
+            "bakeoff",
+            s.out,
+            tell=self.tell,
+            data=next(iter(self._data.values())).name,
+            seed=s.seed,
+            command=s.command,
+            models=list(self.entrants),
+            machine=machine,
+        )
+
+    def _keep(self, before: dict[str, Result], names: list[str]) -> None:
+        if not self.settings.fresh:
+            for name in names:
+                kept = before.get(self.entrants[name].key)
+                if kept is not None:
+                    self.results[name] = kept
+        some = self.entrants[names[0]].dataset
+        sizes = (len(some.train), len(some.test), len(some.classes))
+        self.listen(RaceStarted(some.name, *sizes, tuple(names), tuple(self.results)))
+
+    def _train_missing(self, log: RunLog) -> None:
+        missing = [name for name in self.entrants if name not in self.results]
+        work = {name: self.entrants[name].work for name in missing}
+        for name in missing:
+            share = work[name] / sum(work.values())
+            try:
+                result = self._train(name, share)
+            except ExhaustedError:
+                raise
+            except (ConvariumError, MemoryError) as error:
+                result = failed(name, self.settings, str(error) or "out of memory")
+                self.listen(NetworkFailed(name, str(error)))
+            del work[name]
+            self.results[name] = result
+            if result.status == "done":
+                log.write("trained", key=self.entrants[name].key, result=result_to_dict(result))
+                self.listen(NetworkDone(result))
+            gc.collect()
+
+    def _train(self, name: str, share: float) -> Result:
+        one, s = self.entrants[name], self.settings
+        model = one.model()
+        plan = one.plan(model)
+        position = list(self.entrants).index(name) + 1
+        self.listen(NetworkStarted(name, position, one.epochs, s.minutes, plan_words(plan), share))
+        return one.run(model, plan, weights_path(s.out, name), follow(name, self.listen))
+
+    def _finish(self, log: RunLog, names: list[str]) -> list[Result]:
+        """All results in line-up order, timed together unless all were timed together before."""
+        done = [name for name in names if self.results[name].status == "done"]
+        if not done:
+            raise ConvariumError(f"no network finished: {self._reasons()}")
+        if any(self.results[name].ms_batch1 is None for name in done):
+            self.listen(TimingStarted(tuple(done), 2 * SECONDS * len(done)))
+            parts = [
+                (self.entrants[name], self.results[name], weights_path(self.settings.out, name))
+                for name in done
+            ]
+            for result in measure_speed(parts):
+                self.results[result.model] = result
+        for name in names:
+            result = self.results[name]
+            log.write("result", key=self.entrants[name].key, result=result_to_dict(result))
+        return [self.results[name] for name in names]
+
+    def _reasons(self) -> str:
+        reasons = {next(iter(r.unavailable.values()), "") for r in self.results.values()}
+        return "; ".join(sorted(reasons))
+
+    def _race(self, started: str, machine: dict[str, Any], results: list[Result]) -> Race:
+        s = self.settings
+        some = next(iter(self.entrants.values())).dataset
+        done = [r for r in results if r.status == "done"]
+        accuracy = {r.model: r.top1_correct / r.top1_total for r in done}
+        front_time = front({r.model: (accuracy[r.model], r.ms_batch1) for r in done})
+        front_size = front({r.model: (accuracy[r.model], r.megabytes) for r in done})
+        return Race(
+            data=some.name,
+            classes=some.classes,
+            train_size=len(some.train),
+            test_size=len(some.test),
+            side=some.side,
+            channels=some.channels,
+            seed=s.seed,
+            command=s.command,
+            started=started,
+            machine=machine,
+            results=tuple(results),
+            front_time=front_time,
+            front_size=front_size,
+            sentence=sentence(front_time, front_size),
+        )
+
+
+def follow(name: str, listen: Listener) -> Callable[[Event], None]:
+    """Turns the events of one network's training into the race's."""
+    start: list[RunStarted] = []
+    latest: list[float | None] = [None]
+
+    def told(event: Event) -> None:
+        if isinstance(event, RunStarted):
+            start.append(event)
+        elif isinstance(event, StepDone):
+            latest[0] = event.loss if event.loss is not None else latest[0]
+            done = _share(event, start[0])
+            listen(NetworkProgress(name, done, event.epoch, latest[0], event.seconds))
+
+    return told
+
+
+def plan_words(plan: Plan) -> str:
+    """A plan in a few words, for the progress line."""
+    return f"{plan.precision}, {plan.layout}, {plan.threads} threads"
+
+
+def _share(step: StepDone, start: RunStarted) -> float:
+    """How much of the training is done."""
+    if start.steps:
+        return step.step / start.steps
+    return min(1.0, step.seconds / (60 * start.minutes)) if start.minutes else 0.0

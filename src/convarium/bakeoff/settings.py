@@ -1,0 +1,71 @@
+"""What is raced: the settings of a race, and the default line-ups. No torch here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from convarium import catalog
+from convarium.errors import UsageError
+
+LINE_UPS: dict[str, tuple[str, ...]] = {
+    "small": (
+        "lenet5",
+        "nin_cifar10",
+        "vgg_a_32px",
+        "googlenet_32px",
+        "plain20_cifar",
+        "resnet20_cifar",
+        "densenet_40_12_cifar",
+        "squeezenet_32px",
+        "mobilenet_v1_050_32px",
+    ),
+    "photographs": ("squeezenet1_1", "mobilenet_v1_050_160", "resnet18_b", "googlenet"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One race. Without epochs and minutes each network trains by its own short recipe.
+
+    `data` is a data set's name or a folder; `models` is None for the default line-up of the kind
+    of data; `minutes` are of training, for each network. `precision`, `layout` and `threads`
+    override the speed probe. `fresh` trains anew what an earlier race left in `out`.
+    """
+
+    data: str
+    out: Path
+    models: tuple[str, ...] | None = None
+    epochs: int | None = None
+    minutes: float | None = None
+    seed: int = 0
+    precision: str | None = None
+    layout: str | None = None
+    threads: int | None = None
+    fresh: bool = False
+    command: str = ""  # repeats the race
+
+    def __post_init__(self) -> None:
+        if self.epochs is not None and self.minutes is not None:
+            raise UsageError("give --epochs or --minutes, not both.")
+        if self.epochs is not None and self.epochs < 1:
+            raise UsageError(f"--epochs must be at least 1, not {self.epochs}.")
+        if self.minutes is not None and not 0 < self.minutes < float("inf"):
+            raise UsageError(f"--minutes must be above 0, not {self.minutes:g}.")
+        if self.seed < 0:
+            raise UsageError(f"--seed must be at least 0, not {self.seed}.")
+
+    def line_up(self, kind: str) -> list[str]:
+        """Catalog names of the networks to race, each once.
+
+        Args:
+            kind: of the data, "small" or "photographs".
+
+        Raises:
+            UsageError: a name that does not exist, or a network that does not classify.
+        """
+        names = [catalog.find(name).name for name in self.models or LINE_UPS[kind]]
+        for name in names:
+            if catalog.find(name).task != "classification":
+                raise UsageError(f"{name} does not classify: it cannot race.")
+        return list(dict.fromkeys(names))

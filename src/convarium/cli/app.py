@@ -1,0 +1,119 @@
+"""The frame of `convarium VERB`: a table of verbs, loaded when called, and the exit codes.
+
+To add a verb, write `cli/VERB.py` with a function that typer can read, and add a line to VERBS.
+The function may return an exit code; it raises a ConvariumError for what the user can mend.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from convarium import __version__
+from convarium.cli.complaint import complaint
+from convarium.cli.output import hush_stdout
+
+# verb: (where its function is, its line in `convarium --help`)
+VERBS: dict[str, tuple[str, str]] = {
+    "list": ("list_:list_", "List the networks: parameters, multiply-adds, year, input."),
+    "show": ("show:show", "Show one network: layers, printed results, departures, recipe."),
+    "cost": ("cost:cost", "Count parameters and multiply-adds, layer by layer."),
+    "train": ("train:train", "Train one network by its short recipe; keep weights and record."),
+    "eval": ("eval_:eval_", "Evaluate trained weights: top-1 and top-5 with their interval."),
+    "bakeoff": ("bakeoff:bakeoff", "Race networks on your pictures and draw the picture."),
+    "version": ("version:version", "Print the versions of convarium and what it runs on."),
+}
+_PLAIN: dict[str, Any] = {"rich_markup_mode": None}  # rich's help takes as long as a whole `list`
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+_EPILOG = "Example: convarium bakeoff --data digits"
+
+
+class _Verbs(TyperGroup):
+    """Knows every verb by its line of help; imports a verb's file only when it is to run."""
+
+    def __init__(self, **attrs: Any) -> None:
+        super().__init__(**attrs)
+        for verb, (_, line) in VERBS.items():
+            self.add_command(TyperCommand(verb, help=line, **_PLAIN))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command to run and its arguments; a misspelt one is refused with suggestions."""
+        verb, command, rest = super().resolve_command(ctx, args)
+        return verb, load_verb(verb) if verb and command else None, rest
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the verb. A reader that closed the pipe has had what it wanted: that is no error."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            hush_stdout()
+            return 0
+
+
+def load_verb(verb: str) -> Any:
+    """The click command of one verb, from its file."""
+    module, function = VERBS[verb][0].split(":")
+    app = typer.Typer(add_completion=False, **_PLAIN)
+    app.command(verb)(getattr(import_module(f"convarium.cli.{module}"), function))
+    return typer.main.get_command(app)
+
+
+def build() -> Any:
+    """The whole command line as one click group."""
+    app = typer.Typer(
+        name="convarium",
+        cls=_Verbs,
+        help="The landmark convolutional networks, LeNet-5 to YOLOv3, as their papers have them.",
+        epilog=_EPILOG,
+        pretty_exceptions_enable=False,
+        context_settings=_CONTEXT,
+        subcommand_metavar="VERB [OPTIONS]",
+        no_args_is_help=False,
+        invoke_without_command=True,
+        **_PLAIN,
+    )
+    app.callback()(_global_options)
+    return typer.main.get_command(app)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the command line and gives its exit code (DESIGN.md lists them).
+
+    Args:
+        argv: the words behind `convarium`; those of the process when None.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    try:
+        code = build().main(words, prog_name="convarium", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except BrokenPipeError:
+        hush_stdout()
+        return 0
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the outermost door
+        if debug:
+            traceback.print_exc()
+        line, exit_code = complaint(error)
+        print(line, file=sys.stderr)
+        return exit_code
+
+
+def _global_options(
+    context: typer.Context,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error; anywhere in the line.")
+    ] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    if version:
+        print(f"convarium {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())

@@ -1,0 +1,64 @@
+"""`convarium eval`: how many test pictures a trained network gets right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from convarium.cli.names import NetworkName
+from convarium.cli.output import AsJson, print_json
+
+
+def eval_(
+    name: NetworkName,
+    weights: Annotated[
+        Path, typer.Option(metavar="FILE", help="A safetensors file that convarium wrote.")
+    ],
+    data: Annotated[str, typer.Option(metavar="digits|FOLDER", help="As for `convarium bakeoff`.")],
+    as_json: AsJson = False,
+) -> None:
+    """Evaluate trained weights on the test part of a data set: top-1, top-5, Wilson's interval.
+
+    The pictures are shown once each, whole (digits) or as the middle of each (photographs).
+
+    \b
+    Example: convarium eval lenet5 --weights runs/lenet5-digits-0/last.safetensors --data digits
+    """
+    from convarium import api, catalog
+    from convarium.data import load_dataset
+    from convarium.evaluate import evaluate, wilson_interval
+    from convarium.machine import Plan
+    from convarium.machine.describe import available_cores
+
+    row = catalog.find(name)
+    dataset = load_dataset(data, side=catalog.facts_of(row.name).input[1])
+    classes, channels = len(dataset.classes), dataset.channels
+    model = api.create_model(row.name, num_classes=classes, in_channels=channels, weights=weights)
+    plan = Plan(available_cores())
+    told = evaluate(model, dataset.test, prepare=dataset.prepare, plan=plan)
+    scores = {"top1": told.top1_correct, "top5": told.top5_correct}
+    if as_json:
+        intervals = {key: wilson_interval(right, told.total) for key, right in scores.items()}
+        print_json(
+            {
+                "model": row.name,
+                "data": dataset.name,
+                "top1_correct": told.top1_correct,
+                "top1_total": told.total,
+                "top5_correct": told.top5_correct,
+                "top1_interval": intervals["top1"],
+                "top5_interval": intervals["top5"],
+                "confusion": told.confusion,
+            }
+        )
+        return
+    print(f"{row.name} on {dataset.name}, {told.total} test pictures")
+    for key, right in scores.items():
+        low, high = wilson_interval(right, told.total)
+        share = f"{100 * right / told.total:.2f} %"
+        print(
+            f"{key.replace('top', 'top-')}  {right} right, {share}  "
+            f"(95 % interval {100 * low:.2f} to {100 * high:.2f})"
+        )

@@ -1,0 +1,42 @@
+"""Network names on the command line: completion, and the catalog's name of what was typed."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from convarium import catalog
+
+
+def complete(incomplete: str) -> list[str]:
+    """Names and aliases that begin with what was typed so far."""
+    return [name for name in (*catalog.CATALOG, *catalog.ALIASES) if name.startswith(incomplete)]
+
+
+def complete_list(incomplete: str) -> list[str]:
+    """The same for the last name of a list with commas."""
+    before, comma, last = incomplete.rpartition(",")
+    return [f"{before}{comma}{name}" for name in complete(last)]
+
+
+def complete_family(incomplete: str) -> list[str]:
+    """Families of the catalog that begin with what was typed so far."""
+    families = dict.fromkeys(row.family for row in catalog.CATALOG.values())
+    return [family for family in families if family.startswith(incomplete)]
+
+
+NetworkName = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", help="A network or an alias; see `convarium list`.", autocompletion=complete
+    ),
+]
+NetworkNames = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="NAME...",
+        help="Networks or aliases; see `convarium list`.",
+        autocompletion=complete,
+    ),
+]

@@ -1,0 +1,31 @@
+"""What a verb writes: one JSON object or text on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+
+SCHEMA = "convarium/1"
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+
+
+def print_json(fields: dict[str, Any]) -> None:
+    """Writes one object with the schema first. NaN and infinities are refused: JSON has none."""
+    print(json.dumps({"schema": SCHEMA, **fields}, indent=2, allow_nan=False, ensure_ascii=False))
+
+
+def say(message: str) -> None:
+    """One message to the user, on stderr, as it is written."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def hush_stdout() -> None:
+    """Nothing more can be written: the flush at the end of the process must not complain."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):  # stdout has no descriptor, as under pytest
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115

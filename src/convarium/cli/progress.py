@@ -1,0 +1,156 @@
+"""What is seen of a race on stderr: a bar with the time left, or one line a network."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from convarium.bakeoff.events import (
+    NetworkDone,
+    NetworkFailed,
+    NetworkProgress,
+    NetworkStarted,
+    RaceEvent,
+    RaceStarted,
+    TimingStarted,
+)
+
+if TYPE_CHECKING:
+    from convarium.records import Result
+
+
+@contextmanager
+def watch() -> Iterator[Watcher]:
+    """A watcher whose bar is gone when the block ends."""
+    watcher = Watcher(Console(file=sys.stderr, highlight=False))
+    try:
+        yield watcher
+    finally:
+        watcher.stop()
+
+
+class Watcher:
+    """Follows a race. `finished` counts the networks that are trained, kept ones included."""
+
+    def __init__(self, console: Console) -> None:
+        self.finished = 0
+        self._console = console
+        self._models: tuple[str, ...] = ()
+        self._now: NetworkStarted | None = None
+        self._bar: TaskID | None = None
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[what]}"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        )
+
+    @property
+    def count(self) -> int:
+        """Networks in the race; 0 before it has begun."""
+        return len(self._models)
+
+    def listen(self, event: RaceEvent) -> None:
+        """Shows one event."""
+        if isinstance(event, RaceStarted):
+            self._race_started(event)
+        elif isinstance(event, NetworkStarted):
+            self._network_started(event)
+        elif isinstance(event, NetworkProgress):
+            self._network_progress(event)
+        elif isinstance(event, NetworkDone):
+            self.finished += 1
+            self._line(self._number(event.result.model) + told(event.result))
+        elif isinstance(event, NetworkFailed):
+            self._line(self._number(event.model) + f"{event.model:<24} failed: {event.reason}")
+        elif isinstance(event, TimingStarted):
+            self._timing_started(event)
+
+    def tell(self, message: str) -> None:
+        """One message, above the bar."""
+        self._line(message)
+
+    def stop(self) -> None:
+        """Takes the bar away."""
+        self._progress.stop()
+
+    def _race_started(self, event: RaceStarted) -> None:
+        self._models = event.models
+        self.finished = len(event.kept)
+        sizes = f"{event.train_size:,} pictures to train on, {event.test_size:,} to test"
+        self._line(
+            f"{len(event.models)} networks race on {event.data}: {sizes}, {event.classes} classes."
+        )
+        if event.kept:
+            of = f"{len(event.kept)} of {len(event.models)}"
+            self._line(f"kept from an earlier call, {of}: {', '.join(event.kept)} (--fresh: anew)")
+        self._progress.start()
+
+    def _network_started(self, event: NetworkStarted) -> None:
+        self._now = event
+        self._replace_bar(f"{self._number(event.model)}{event.model:<24}", event.plan)
+
+    def _network_progress(self, event: NetworkProgress) -> None:
+        if self._bar is None or self._now is None or self._progress.disable:
+            return
+        loss = "" if event.loss is None else f", loss {event.loss:.3f}"
+        of = f" of {self._now.epochs}" if self._now.epochs else ""
+        left = ""
+        if event.done > 0.02:
+            own = event.seconds / event.done
+            left = f"race {clock(own * (1 / self._now.share - event.done))} left"
+        what = f"epoch {event.epoch}{of}{loss}"
+        self._progress.update(self._bar, completed=event.done, what=what, left=left)
+
+    def _timing_started(self, event: TimingStarted) -> None:
+        words = f"timing {len(event.models)} networks in turns, about {event.seconds:.0f} s"
+        if self._progress.disable:
+            self._line(words)
+        else:
+            self._replace_bar(words, "", total=None)
+
+    def _replace_bar(self, description: str, what: str, total: float | None = 1.0) -> None:
+        if self._bar is not None:
+            self._progress.remove_task(self._bar)
+        self._bar = self._progress.add_task(description, total=total, what=what, left="")
+
+    def _number(self, model: str) -> str:
+        count = len(self._models)
+        return f"{self._models.index(model) + 1:>{len(str(count))}}/{count}  "
+
+    def _line(self, text: str) -> None:
+        # Not through rich's markup: a path may hold brackets.
+        if self._progress.disable:
+            print(text, file=sys.stderr, flush=True)
+        else:
+            self._console.print(text, markup=False, soft_wrap=True)
+
+
+def told(result: Result) -> str:
+    """A finished network in one line."""
+    share = 100 * result.top1_correct / result.top1_total
+    right = f"{result.top1_correct} of {result.top1_total}"
+    plan = f"{result.plan['precision']} {result.plan['layout']}"
+    return (
+        f"{result.model:<24} {share:5.1f} %  {right:>12} right  "
+        f"{result.epochs:>3} epochs  {result.train_seconds:6.1f} s  {plan}"
+    )
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds.
+
+    >>> clock(125.4)
+    '2:05'
+    """
+    whole = max(0, round(seconds))
+    return f"{whole // 60}:{whole % 60:02}"

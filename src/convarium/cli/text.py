@@ -1,0 +1,100 @@
+"""Plain text for people: aligned columns, short numbers, bold where a terminal shows it.
+
+`list` and `show` must answer at once; rich would take longer to import than they take to run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Sequence
+
+WIDTH_AT_MOST = 110
+
+
+def short(count: float) -> str:
+    """A count in three digits.
+
+    >>> [short(n) for n in (650, 61706, 138357544, 4089184256)]
+    ['650', '61.7 k', '138 M', '4.09 G']
+    """
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if count >= size * 0.9995:
+            return f"{_three_digits(count / size)} {unit}"
+    return f"{count:g}"
+
+
+def shape(sides: Sequence[int]) -> str:
+    """Channels by height by width.
+
+    >>> shape((64, 112, 112))
+    '64 x 112 x 112'
+    """
+    return " x ".join(map(str, sides))
+
+
+def columns(
+    header: Sequence[str], rows: Sequence[Sequence[str]], *, right: str = "", indent: int = 0
+) -> str:
+    """Rows under their header, aligned.
+
+    Args:
+        header: the columns' names; empty for none.
+        rows: the cells.
+        right: a letter a column, "r" for one that is aligned right; short ones mean left.
+        indent: spaces before every line.
+    """
+    lines = [header, *rows] if header else list(rows)
+    if not lines:
+        return ""
+    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
+    aligned = []
+    for line in lines:
+        cells = [
+            cell.rjust(width) if right[at : at + 1] == "r" else cell.ljust(width)
+            for at, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        aligned.append(" " * indent + "  ".join(cells).rstrip())
+    if header:
+        aligned[0] = bold(aligned[0])
+    return "\n".join(aligned)
+
+
+def paragraph(text: str, *, indent: int = 2, hang: int = 2) -> str:
+    """One text wrapped to the terminal, further lines `hang` deeper."""
+    start = " " * indent
+    return textwrap.fill(
+        text,
+        width(),
+        initial_indent=start,
+        subsequent_indent=start + " " * hang,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def bold(text: str) -> str:
+    """The text as a terminal writes it bold; as it is for a file, a pipe or under NO_COLOR."""
+    return f"\x1b[1m{text}\x1b[0m" if colours() else text
+
+
+def faint(text: str) -> str:
+    """The text in a faint colour, under the same rule as `bold`."""
+    return f"\x1b[2m{text}\x1b[0m" if colours() else text
+
+
+def colours() -> bool:
+    """True when stdout is a terminal that shows them and NO_COLOR is unset or empty."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return sys.stdout.isatty() and not plain
+
+
+def width() -> int:
+    """Columns to write in: the terminal's, and never so many that lines are hard to follow."""
+    return min(shutil.get_terminal_size((100, 24)).columns, WIDTH_AT_MOST)
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f}"

@@ -1,0 +1,163 @@
+"""The index over all runs: one SQLite file in WAL mode, rebuilt from the logs whenever needed."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from convarium.files import home
+from convarium.records.events import read_events
+
+NAME = "records.sqlite"
+BUSY_SECONDS = 20.0
+_TABLES = """
+CREATE TABLE IF NOT EXISTS runs (
+    run TEXT PRIMARY KEY, kind TEXT, data TEXT, seed INTEGER, command TEXT,
+    started TEXT, ended TEXT, status TEXT, details TEXT
+);
+CREATE TABLE IF NOT EXISTS results (
+    run TEXT, model TEXT, key TEXT, status TEXT, at TEXT,
+    top1_correct INTEGER, top1_total INTEGER, params INTEGER, macs INTEGER,
+    ms_batch1 REAL, train_seconds REAL, details TEXT,
+    PRIMARY KEY (run, model)
+);
+CREATE INDEX IF NOT EXISTS results_by_model ON results (model);
+"""
+_NUMBERS = ("top1_correct", "top1_total", "params", "macs", "ms_batch1", "train_seconds")
+
+
+class Database:
+    """The records of one home folder. Use as a context; several processes may do so at once.
+
+    A file that is no database any more is set aside under another name and built anew from the
+    logs.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path | None = None, *, tell: Callable[[str], None] = print) -> None:
+        self._folder = folder or home()
+        self._tell = tell
+        self._connection: sqlite3.Connection | None = None
+
+    def __enter__(self) -> Database:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._connection = _connect(self._folder / NAME)
+        except sqlite3.OperationalError as error:
+            raise OSError(None, str(error)) from error
+        except sqlite3.DatabaseError as error:
+            damaged = (self._folder / NAME).replace(self._folder / f"{NAME}.damaged")
+            self._tell(f"{self._folder / NAME}: {error}. Set aside as {damaged.name}, built anew.")
+            rebuild(self._folder)
+            self._connection = _connect(self._folder / NAME)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._connection is not None
+        self._connection.close()
+
+    def add(self, events: Iterable[dict[str, Any]]) -> None:
+        """Takes events in, all or none; one that is known already changes nothing."""
+        assert self._connection is not None
+        try:
+            with self._connection:
+                self._connection.execute("BEGIN IMMEDIATE")
+                for event in events:
+                    _take(self._connection, event)
+        except sqlite3.OperationalError as error:
+            raise OSError(None, str(error)) from error
+
+    def runs(self) -> list[dict[str, Any]]:
+        """All runs, the newest first."""
+        return self._rows("SELECT * FROM runs ORDER BY started DESC, run DESC")
+
+    def results(self, model: str = "%") -> list[dict[str, Any]]:
+        """All results of networks whose name is LIKE `model`, the newest first."""
+        return self._rows("SELECT * FROM results WHERE model LIKE ? ORDER BY at DESC", model)
+
+    def _rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
+        assert self._connection is not None
+        found = [dict(row) for row in self._connection.execute(query, values)]
+        return [{**row, "details": json.loads(row["details"])} for row in found]
+
+
+def rebuild(folder: Path | None = None) -> int:
+    """Builds the database anew from the logs beside it; returns how many runs there are.
+
+    The old file stays in use until the new one is complete.
+    """
+    folder = folder or home()
+    fresh = folder / f"{NAME}.new"
+    fresh.unlink(missing_ok=True)
+    connection = _connect(fresh, journal="DELETE")
+    with connection:
+        connection.execute("BEGIN")
+        for log in sorted((folder / "runs").glob("*.jsonl")):
+            for event in read_events(log):
+                _take(connection, event)
+    count = int(connection.execute("SELECT count(*) FROM runs").fetchone()[0])
+    connection.close()
+    for suffix in ("-wal", "-shm"):
+        (folder / f"{NAME}{suffix}").unlink(missing_ok=True)
+    fresh.replace(folder / NAME)
+    return count
+
+
+def _connect(path: Path, *, journal: str = "WAL") -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    try:
+        connection.row_factory = sqlite3.Row
+        connection.execute(f"PRAGMA journal_mode={journal}")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.executescript(_TABLES)
+    except sqlite3.DatabaseError:
+        connection.close()
+        raise
+    return connection
+
+
+def _take(connection: sqlite3.Connection, event: dict[str, Any]) -> None:
+    """One event into its table; kinds of events that have none are passed over."""
+    run = event.get("run")
+    if not isinstance(run, str):
+        return
+    with suppress(KeyError, TypeError, AttributeError):  # an event of another hand or version
+        if event["event"] == "start":
+            _insert(connection, "runs", _start(run, event))
+        elif event["event"] == "result":
+            _insert(connection, "results", _result(run, event))
+        elif event["event"] == "end":
+            query = "UPDATE runs SET ended = ?, status = ? WHERE run = ?"
+            connection.execute(query, (event["at"], event["status"], run))
+
+
+def _start(run: str, event: dict[str, Any]) -> dict[str, Any]:
+    told = {name: event.get(name) for name in ("kind", "data", "seed", "command")}
+    details = json.dumps(event, ensure_ascii=False)
+    return {"run": run, **told, "started": event["at"], "status": "open", "details": details}
+
+
+def _result(run: str, event: dict[str, Any]) -> dict[str, Any]:
+    result = event["result"]
+    row = {"run": run, "model": result["model"], "key": event.get("key"), "at": event["at"]}
+    numbers = {name: result.get(name) for name in _NUMBERS}
+    details = json.dumps(result, ensure_ascii=False)
+    return {**row, "status": result.get("status"), **numbers, "details": details}
+
+
+def _insert(connection: sqlite3.Connection, table: str, row: dict[str, Any]) -> None:
+    names, marks = ", ".join(row), ", ".join("?" for _ in row)
+    query = f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({marks})"
+    connection.execute(query, tuple(row.values()))

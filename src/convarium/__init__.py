@@ -9,7 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from convarium.api import create_model, measure_cost
+    from convarium.api import (
+        create_model,
+        export_weights,
+        features_at,
+        freeze,
+        load_weights,
+        measure_cost,
+    )
     from convarium.catalog import list_models
     from convarium.errors import ConvariumError
     from convarium.facts import ModelFacts
@@ -19,7 +26,11 @@ _HOMES = {
     "ConvariumError": "convarium.errors",
     "ModelFacts": "convarium.facts",
     "create_model": "convarium.api",
+    "export_weights": "convarium.api",
+    "features_at": "convarium.api",
+    "freeze": "convarium.api",
     "list_models": "convarium.catalog",
+    "load_weights": "convarium.api",
     "measure_cost": "convarium.api",
     "model_facts": "convarium.api",
 }
@@ -28,7 +39,11 @@ __all__ = [
     "ModelFacts",
     "__version__",
     "create_model",
+    "export_weights",
+    "features_at",
+    "freeze",
     "list_models",
+    "load_weights",
     "measure_cost",
     "model_facts",
 ]

@@ -22,7 +22,6 @@ from convarium.interop.readers.safe import broken, read_safetensors, too_large
 
 MAX_PICKLE_BYTES = 64 << 20
 MAX_MEMBERS = 100_000
-MAX_PROTOCOL_2_CODE = 0x8B  # later protocols are not read by weights_only
 SECONDS = 300
 _PICKLES_BEFORE_DATA = 5  # of the old format: magic, protocol, system, the object, storage keys
 _ALLOWED_ROOTS = ("torch", "collections")
@@ -69,16 +68,16 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo], budget_bytes: int
     """What the archive says of itself: torch stores, so nothing in it can grow when unpacked."""
     if len(members) > MAX_MEMBERS:
         raise InputError(f"{path} has {len(members)} members; a file of torch.save has fewer.")
-    total = sum(member.file_size for member in members)
-    if total > min(budget_bytes, path.stat().st_size):
-        raise InputError(
-            f"{path}: its members say {total} bytes, the file has {path.stat().st_size}."
-        )
     for member in members:
         if member.compress_type != zipfile.ZIP_STORED:
             raise InputError(f"{path} is compressed inside, which torch.save never does.")
         if member.filename.endswith("data.pkl") and member.file_size > MAX_PICKLE_BYTES:
             raise InputError(f"{path}: its pickle has {member.file_size} bytes; 64 MiB at most.")
+    total = sum(member.file_size for member in members)
+    if total > min(budget_bytes, path.stat().st_size):
+        raise InputError(
+            f"{path}: its members say {total} bytes, the file has {path.stat().st_size}."
+        )
 
 
 def _check_old(path: Path) -> None:

@@ -43,7 +43,7 @@ def create_model(
         name: a network or an alias, see `list_models`.
         num_classes: outputs of the classifier; the paper's number when None.
         in_channels: channels of the input picture; the paper's number when None.
-        weights: a safetensors file written by convarium; its keys must be the network's.
+        weights: a file that `load_weights` takes: convarium's safetensors, or another program's.
 
     Returns:
         A module whose forward takes images (N, C, H, W) float32 and gives logits (N, classes).
@@ -56,9 +56,7 @@ def create_model(
 
     model = build(name, num_classes=num_classes, in_channels=in_channels)
     if weights is not None:
-        from convarium.train.weights import load_own_weights
-
-        load_own_weights(model, weights)
+        load_weights(model, weights)
     return model
 
 

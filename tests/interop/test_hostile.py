@@ -7,11 +7,13 @@ import torch
 
 import convarium
 from convarium.errors import InputError
+from interop import hostile_arrays
 from interop.hostile_files import HOSTILE, canary
 
 
 def test_there_are_at_least_forty() -> None:
     assert len(HOSTILE) >= 40
+    assert hostile_arrays.__name__ in {writer.__module__ for writer, _ in HOSTILE.values()}
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +35,7 @@ SOURCES = (
     "order",
 )
 _WRAPPERS = ("module.", "_orig_mod.", "model.", "network.")
+_OLD_DENSENET = re.compile(r"(denselayer\d+\.)(norm|conv)\.(\d)")
 BYTES_A_NUMBER = 16  # room for float32 with the state of an optimiser, or for float64
 SPARE_BYTES = 1 << 30
 
@@ -122,22 +125,13 @@ def _opened(
 
 def _unwrapped(model: nn.Module, foreign: Foreign) -> Foreign:
     """Without the word that DataParallel, torch.compile or a trainer sets before every name."""
-    tensors = foreign.tensors
+    # The first DenseNets of torchvision were saved with a dot more: norm.1 for norm1.
+    tensors = {_OLD_DENSENET.sub(r"\1\2\3", key): t for key, t in foreign.tensors.items()}
     own = next(iter(model.state_dict()), "")
     for word in _WRAPPERS:
         if all(key.startswith(word) for key in tensors) and not own.startswith(word):
             tensors = {key.removeprefix(word): tensor for key, tensor in tensors.items()}
-    if tensors is foreign.tensors:
-        return foreign
-    return Foreign(
-        tensors,
-        foreign.label,
-        foreign.ecosystem,
-        foreign.maps_last,
-        foreign.norm_eps,
-        foreign.ordered,
-        foreign.notes,
-    )
+    return replace(foreign, tensors=tensors)
 
 
 def _chosen(model: nn.Module, foreign: Foreign, source: str | None) -> Names:
@@ -151,7 +145,7 @@ def _chosen(model: nn.Module, foreign: Foreign, source: str | None) -> Names:
     elif foreign.ecosystem is not None:
         asked = (foreign.ecosystem,)
     else:
-        asked = ("convarium", "torchvision", "timm", "akamaster")
+        asked = ("convarium", "torchvision", "timm", "akamaster", "caffe")
     candidates = [names for ecosystem in asked for names in names_for(model, ecosystem)]
     best = max(candidates, key=lambda names: coverage(names, given), default=None)
     by_name = best is not None and coverage(best, given) >= 0.5

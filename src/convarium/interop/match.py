@@ -108,13 +108,9 @@ def fit(
         raise InputError(f"{foreign.label} is not this network's: {problem}.")
     state = model.state_dict()
     for layer in layers:
-        for role, keys in layer.keys.items():
-            if role in given[names.theirs[layer.name]]:
-                tensor = given[names.theirs[layer.name]][role]
-                whole_one = _checked(foreign.label, layer, role, tensor, state[keys[0]].dtype)
-                rows = [state[key].shape[0] for key in keys] if len(keys) > 1 else [0]
-                pieces = whole_one.split(rows) if len(keys) > 1 else (whole_one,)
-                found.values |= zip(keys, pieces, strict=True)
+        for role, tensor in given[names.theirs[layer.name]].items():
+            if role in layer.keys:
+                found.values |= _pieces(foreign.label, layer, role, tensor, state)
         found.loaded.append(layer.name)
     return found
 
@@ -160,11 +156,13 @@ def _differences(layers: list[Layer], given: dict[str, Roles], names: Names) -> 
         for role, ours in layer.shapes.items():
             if role not in roles and role != COUNTER:
                 yield f"{layer.title}: the file has no {role}"
-            elif role in roles and not fits(tuple(roles[role].shape), ours):
-                shape = tuple(roles[role].shape)
-                # One number is a shape of its own or a row of one, as the writer likes.
-                if not (role == COUNTER and roles[role].numel() == 1):
-                    yield f"{layer.title}.{role}: {_expected(ours, shape)}"
+            elif role in roles and not _same_size(role, roles[role], ours):
+                yield f"{layer.title}.{role}: {_expected(ours, tuple(roles[role].shape))}"
+
+
+def _same_size(role: str, tensor: Tensor, ours: tuple[int, ...]) -> bool:
+    # A count is one number or a row of one, as the writer likes.
+    return fits(tuple(tensor.shape), ours) or (role == COUNTER and tensor.numel() == 1)
 
 
 def _leftovers(
@@ -182,6 +180,18 @@ def _leftovers(
         for role in roles:
             if role not in known[theirs].shapes and role != COUNTER:
                 yield f"{known[theirs].title}: the file has a {role}, this network has none"
+
+
+def _pieces(
+    label: str, layer: Layer, role: str, tensor: Tensor, state: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    """The tensor for each of our keys: whole, or its rows shared out among the towers."""
+    keys = layer.keys[role]
+    whole = _checked(label, layer, role, tensor, state[keys[0]].dtype)
+    if len(keys) == 1:
+        return {keys[0]: whole}
+    rows = [state[key].shape[0] for key in keys]
+    return dict(zip(keys, whole.split(rows), strict=True))
 
 
 def _checked(label: str, layer: Layer, role: str, tensor: Tensor, wanted: torch.dtype) -> Tensor:

@@ -167,7 +167,8 @@ def authors_resnet(model: nn.Module, *, many_letters: bool) -> Table:
         many_letters: blocks are a, b, c .. z throughout; otherwise, in networks of 101 and 152
             layers, stages of more than three blocks have a, b1, b2 .., as the authors do.
     """
-    blocks = [len(stage) for name, stage in model.named_children() if name.endswith("_x")]  # type: ignore[arg-type]
+    stages = [stage for name, stage in model.named_children() if name.endswith("_x")]
+    blocks = [len(list(stage.children())) for stage in stages]
 
     def letter(stage: int, block: int) -> str:
         counts = max(blocks) > 6 and blocks[stage - 2] > 3 and not many_letters

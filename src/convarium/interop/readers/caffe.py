@@ -2,7 +2,7 @@
 
 Fields, from caffe.proto of BVLC/caffe: NetParameter.layers 2 (V1), .layer 100; V1LayerParameter
 .layer 1 (V0), .name 4, .type 5, .blobs 6; V0LayerParameter .name 1, .type 2, .blobs 50;
-LayerParameter .name 1, .type 2, .bottom 3, .blobs 7, .batch_norm_param 139 (.eps 3); BlobProto
+LayerParameter .name 1, .type 2, .blobs 7, .batch_norm_param 139 (.eps 3); BlobProto
 .num .. .width 1..4, .data 5, .shape 7 (.dim 1), .double_data 8.
 """
 
@@ -45,7 +45,6 @@ class CaffeLayer:
 
     name: str = ""
     type: str = ""
-    bottom: str = ""
     eps: float = BATCH_NORM_EPS
     blobs: list[Tensor] = field(default_factory=list)
 
@@ -103,15 +102,15 @@ def _layer(message: memoryview, *, old: bool) -> CaffeLayer:
         name, kind, blobs = 1, 2, 7
         parts = list(fields(message))
     for number, wire, value in parts:
-        if number == name and wire == BYTES:
-            layer.name = _text(value)
-        elif number == kind:
+        if number == kind:
             layer.type = _text(value) if wire == BYTES else str(value)
-        elif number == 3 and wire == BYTES and not old:
-            layer.bottom = layer.bottom or _text(value)
-        elif number == blobs and wire == BYTES:
+        if wire != BYTES:
+            continue
+        if number == name:
+            layer.name = _text(value)
+        if number == blobs:
             layer.blobs.append(_blob(_bytes(value), layer.name))
-        elif number == 139 and wire == BYTES and not old:
+        if number == 139 and not old:
             layer.eps = _eps(_bytes(value))
         if len(layer.blobs) > MAX_BLOBS:
             raise InputError(f"layer {layer.name!r} has more than {MAX_BLOBS} blobs.")

@@ -114,7 +114,7 @@ def _check_word(path: Path, code: pickletools.OpcodeInfo, argument: object) -> N
             f"{path} has the pickle word {code.name}, which can call code; torch.save's files "
             "have none."
         )
-    elif code.name in ("PUT", "LONG_BINPUT") and int(argument) > MAX_PICKLE_BYTES:  # type: ignore[call-overload]
+    elif code.name in ("PUT", "LONG_BINPUT") and int(str(argument)) > MAX_PICKLE_BYTES:
         raise InputError(f"{path}: its pickle asks for {argument} notes, to fill the memory.")
 
 

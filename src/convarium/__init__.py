@@ -9,7 +9,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from convarium.api import create_model, diff, max_batch, measure_cost, predict_memory, verify
+    from convarium.api import (
+        create_model,
+        diff,
+        export_weights,
+        features_at,
+        freeze,
+        load_weights,
+        max_batch,
+        measure_cost,
+        predict_memory,
+        verify,
+    )
     from convarium.catalog import list_models
     from convarium.errors import ConvariumError
     from convarium.facts import ModelFacts
@@ -22,6 +33,10 @@ _HOMES = {
     "diff": "convarium.api",
     "list_models": "convarium.catalog",
     "max_batch": "convarium.api",
+    "export_weights": "convarium.api",
+    "features_at": "convarium.api",
+    "freeze": "convarium.api",
+    "load_weights": "convarium.api",
     "measure_cost": "convarium.api",
     "model_facts": "convarium.api",
     "predict_memory": "convarium.api",
@@ -33,7 +48,11 @@ __all__ = [
     "__version__",
     "create_model",
     "diff",
+    "export_weights",
+    "features_at",
+    "freeze",
     "list_models",
+    "load_weights",
     "max_batch",
     "measure_cost",
     "model_facts",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING
 
@@ -10,10 +11,11 @@ from convarium.errors import UsageError
 from convarium.facts import ModelFacts
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from convarium.cost.memory import MemoryReport
     from convarium.cost.report import CostReport
+    from convarium.interop import LoadReport
     from convarium.verify.difference import Difference
     from convarium.verify.verdict import Verdict
 
@@ -43,7 +45,7 @@ def create_model(
         name: a network or an alias, see `list_models`.
         num_classes: outputs of the classifier; the paper's number when None.
         in_channels: channels of the input picture; the paper's number when None.
-        weights: a safetensors file written by convarium; its keys must be the network's.
+        weights: a file that `load_weights` takes: convarium's safetensors, or another program's.
 
     Returns:
         A module whose forward takes images (N, C, H, W) float32 and gives logits (N, classes).
@@ -56,9 +58,7 @@ def create_model(
 
     model = build(name, num_classes=num_classes, in_channels=in_channels)
     if weights is not None:
-        from convarium.train.weights import load_own_weights
-
-        load_own_weights(model, weights)
+        load_weights(model, weights)
     return model
 
 
@@ -206,3 +206,76 @@ def diff(
     from convarium.verify.sides import both_sides
 
     return difference(*both_sides(a, b, input_size=input_size, first_values=first_values))
+
+
+def load_weights(
+    model: nn.Module,
+    state_dict_or_path: Mapping[str, Tensor] | str | PathLike[str],
+    *,
+    source: str | None = None,
+    keep_other_sizes: bool = False,
+) -> LoadReport:
+    """Fills a network with weights of convarium, torchvision, timm, akamaster, Caffe or Keras.
+
+    Args:
+        model: from `create_model`.
+        state_dict_or_path: a state dict or a file, which is not trusted.
+        source: whose names they have; guessed when None (see `convarium.interop.load`).
+        keep_other_sizes: a classifier and a first layer of other sizes keep their values.
+
+    Raises:
+        InputError: another network's weights, with the first difference; the model is unchanged.
+        UsageError: no such source.
+    """
+    from convarium.interop import load_weights as load
+
+    return load(model, state_dict_or_path, source=source, keep_other_sizes=keep_other_sizes)
+
+
+def export_weights(
+    model: nn.Module, path: str | PathLike[str], *, names: str = "convarium"
+) -> None:
+    """Writes a network's weights as safetensors in our names, torchvision's or timm's.
+
+    Args:
+        model: from `create_model`.
+        path: of the file to write.
+        names: "convarium", or "torchvision", "timm", "akamaster" where the network is equal.
+
+    Raises:
+        UsageError: no such names, or no equal network there.
+    """
+    from convarium.interop import export_weights as export
+
+    export(model, path, names=names)
+
+
+def features_at(model: nn.Module, x: Tensor, names: Iterable[str]) -> dict[str, Tensor]:
+    """The outputs of the named stages ("conv3_1", "inception_4e", "fire5") for images `x`.
+
+    Args:
+        model: from `create_model`.
+        x: images (N, C, H, W) float32.
+        names: the paper's names of stages, or whole paths.
+
+    Raises:
+        UsageError: no such stage.
+    """
+    from convarium.interop import features_at as tap
+
+    return tap(model, x, names)
+
+
+def freeze(model: nn.Module, stage: str) -> int:
+    """Fixes a network from the picture to the end of `stage`; gives how many numbers it fixed.
+
+    Args:
+        model: from `create_model`.
+        stage: the paper's name of a stage, such as "conv3_x".
+
+    Raises:
+        UsageError: no such stage.
+    """
+    from convarium.interop import freeze as fix
+
+    return fix(model, stage)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from os.path import commonprefix
+from os.path import commonpath
 
 from convarium.errors import UsageError
 from convarium.facts import LayerRow, layer_rows
@@ -53,8 +53,8 @@ def _box(row: LayerRow, rows: Sequence[LayerRow]) -> Box:
 
 def _short(name: str, rows: Sequence[LayerRow]) -> str:
     """The name below the path that all rows share."""
-    shared = commonprefix([row.name for row in rows])
-    return name[shared.rfind("/") + 1 :] if len(rows) > 1 else name
+    shared = commonpath([row.name for row in rows]) if len(rows) > 1 else ""
+    return name[len(shared) + 1 :] if shared else name
 
 
 def _words(row: LayerRow) -> str:

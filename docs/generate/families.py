@@ -8,8 +8,6 @@ from itertools import groupby
 from pathlib import Path
 
 import training
-from markdown import folded, page, plain, table
-
 from convarium import facts
 from convarium.api import verify
 from convarium.catalog import ALIASES, CATALOG
@@ -17,6 +15,7 @@ from convarium.cost.table import totals
 from convarium.departures import departures_of
 from convarium.report.blocks import block_svg
 from convarium.verify.verdict import Verdict, number
+from pieces import folded, page, plain, table
 
 PROSE = Path(__file__).parent.parent / "families" / "prose"
 _BY_HAND = "ledger, counted by hand"
@@ -63,8 +62,8 @@ BLOCKS: dict[str, tuple[tuple[str, tuple[str, ...], str], ...]] = {
 def families() -> dict[str, str]:
     """Every file of docs/families that is generated: its path below docs and its text."""
     files: dict[str, str] = {}
-    for family in BLOCKS:
-        for place, (network, prefixes, _) in enumerate(BLOCKS[family], start=1):
+    for family, blocks in BLOCKS.items():
+        for place, (network, prefixes, _) in enumerate(blocks, start=1):
             files[f"families/svg/{family}-{place}.svg"] = block_svg(network, *prefixes)
         files[f"families/{family}.md"] = family_page(family)
     return files
@@ -227,16 +226,15 @@ def _differences(verdicts: Sequence[Verdict]) -> str:
             because.setdefault(v.reason or "No reason is known.", []).append(v)
     if not because:
         return "Nothing differs."
-    lines = ["Where they differ, and why:"]
+    lines = ["Where they differ, and why:", ""]
     for reason, of in because.items():
-        lines.append(f"\n{plain(reason)}\n")
+        lines.append(f"- {plain(reason[0].upper() + reason[1:])}")
         lines += [
-            f"- `{v.model}`, {plain(v.fact)}: printed {plain(v.printed or '-')}, "
+            f"  - `{v.model}`, {plain(v.fact)}: printed {plain(v.printed or '-')}, "
             f"ours {plain(number(v.ours))} ({plain(v.where)}{_mark(v)})"
             for v in of
         ]
-    body = "\n".join(lines)
-    return body
+    return "\n".join(lines)
 
 
 def _mark(v: Verdict) -> str:
@@ -276,8 +274,8 @@ def _loading(equal: str) -> str:
     name, library = equal.split()
     return (
         "Weights of an equal network move over layer by layer, all of them or none; a file of"
-        " another network is refused with the first difference. What stands under the departures"
-        " still holds.\n\n"
+        " another network is refused with the first difference. What `load_weights` gives back"
+        " notes what counts do not show, such as another slope or epsilon.\n\n"
         "```python\n"
         "import convarium\n\n"
         f'net = convarium.create_model("{name}")\n'

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from markdown import plain
-
 from convarium import facts
 from convarium.recipes import SHORT, recipe_for
+from pieces import plain
 
 _NOT_SHOWN = ("id", "source", "confidence")
 

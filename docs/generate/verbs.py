@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from markdown import page, plain
-
 from convarium.cli.app import VERBS, build, load_verb
+from pieces import page, plain
 
 _COLUMNS = 100
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
-from markdown import page, plain, table
-
 from convarium import facts
 from convarium.catalog import CATALOG
 from convarium.cost.table import totals
 from convarium.report.boxes import Box, svg
+from families import BLOCKS, PROSE
+from pieces import page, plain, table
 
 # Paper of the ledger: the family of its page, one network, the colour of its branch.
 PAPERS: dict[str, tuple[str, str, str]] = {
@@ -128,8 +128,6 @@ def _title(paper: str) -> str:
 
 def titles() -> dict[str, str]:
     """The heading of each family's page."""
-    from families import BLOCKS, PROSE
-
     first = {f: (PROSE / f"{f}.md").read_text("utf-8").split("\n", 1)[0] for f in BLOCKS}
     return {family: line.removeprefix("# ") for family, line in first.items()}
 

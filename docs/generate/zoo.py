@@ -57,7 +57,7 @@ LINEAGE: tuple[tuple[str, str, str, str], ...] = (
         "section 1",
     ),
     ("preact2016", "densenet2016", "normalise, rectify, then convolve", "section 3"),
-    ("stochdepth2016", "densenet2016", "that layers can be skipped: re-use maps", "section 2"),
+    ("stochdepth2016", "densenet2016", "that layers can be skipped: reuse maps", "section 2"),
     ("resnet2015", "resnext2016", "the bottleneck", "section 3.1"),
     ("googlenet2014", "resnext2016", "split, transform, merge", "sections 1, 2"),
     ("vgg2014", "yolo9000", "3x3 filters, double width behind each pooling", "section 3"),

@@ -14,8 +14,8 @@ def verbs() -> dict[str, str]:
     """The page: path below docs and text."""
     parts = [f"## {verb}\n\n{plain(line)}\n\n{_help(verb)}" for verb, (_, line) in VERBS.items()]
     head = (
-        "What the program prints for `convarium VERB --help`. With `--json` a verb prints one object"
-        " on stdout; progress and messages go to stderr."
+        "What the program prints for `convarium VERB --help`. With `--json` a verb prints one"
+        " object on stdout; progress and messages go to stderr."
     )
     return {"verbs.md": page("# The verbs", head, _program(), *parts)}
 

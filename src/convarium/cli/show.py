@@ -10,12 +10,11 @@ from convarium.catalog import Network
 from convarium.cli.layers import layer_table
 from convarium.cli.names import NetworkName
 from convarium.cli.output import AsJson, print_json
-from convarium.cli.text import bold, columns, faint, paragraph, shape
+from convarium.cli.text import bold, columns, paragraph, shape
 from convarium.cost import table
 from convarium.facts import Count, ErrorRate, ModelFacts, Peer
 
-_FROM_MEMORY = "*"
-_LEGEND = f"{_FROM_MEMORY} from memory: not looked up in the source."
+_FROM_MEMORY = " (from memory)"  # recalled, not looked up in the source
 
 
 def show(name: NetworkName, as_json: AsJson = False) -> None:
@@ -51,9 +50,7 @@ def show(name: NetworkName, as_json: AsJson = False) -> None:
         _bullets("The paper claims", known.claims),
         _bullets("Notes", known.notes),
     ]
-    text = "\n\n".join(part for part in parts if part)
-    legend = f"\n\n{faint(_LEGEND)}" if _FROM_MEMORY in text else ""
-    print(text + legend)
+    print("\n\n".join(part for part in parts if part))
 
 
 def _title(row: Network, known: ModelFacts) -> str:
@@ -84,7 +81,7 @@ def _counts(known: ModelFacts, totals: table.Totals) -> str:
 
 def _layers_source(known: ModelFacts) -> str:
     """A line where the list of layers is not looked up in the paper."""
-    said = {"memory": f"the layers are recalled{_FROM_MEMORY}", "ours": "a row beyond the papers"}
+    said = {"memory": f"layers{_FROM_MEMORY}", "ours": "a row beyond the papers"}
     return f"\n  {said[known.confidence]}" if known.confidence in said else ""
 
 

@@ -80,11 +80,6 @@ def bold(text: str) -> str:
     return f"\x1b[1m{text}\x1b[0m" if colours() else text
 
 
-def faint(text: str) -> str:
-    """The text in a faint colour, under the same rule as `bold`."""
-    return f"\x1b[2m{text}\x1b[0m" if colours() else text
-
-
 def colours() -> bool:
     """True when stdout is a terminal that shows them and NO_COLOR is unset or empty."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"

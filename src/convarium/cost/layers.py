@@ -9,9 +9,9 @@ from convarium.cost.table import Layer, Repeat
 from convarium.trace import Op, TensorSpec, TraceRow
 
 _LONGEST_BLOCK = 64  # layers
-_WORTH_FOLDING = 3  # lines saved
+_WORTH_FOLDING = 2  # lines saved
 _JOINS = {"add": "add", "cat": "concat", "stack": "stack", "maximum": "maximum", "mul": "multiply"}
-_NAMED = {"LocalResponseNorm": "lrn"}
+_NAMED = {"LocalResponseNorm": "lrn", "EuclideanRBF": "rbf"}
 
 
 def layers_of(rows: list[TraceRow]) -> list[Layer | Repeat]:
@@ -42,15 +42,15 @@ def _what(row: TraceRow) -> str | None:
     if row.kind in _NAMED:
         return _NAMED[row.kind]
     for op in row.ops:
-        words = _words(op)
+        words = _words(op, row)
         if words is not None:
             return words
     return row.kind.lower() if row.params else None
 
 
-def _words(op: Op) -> str | None:
+def _words(op: Op, row: TraceRow) -> str | None:
     if op.name == "convolution":
-        return _convolution(op)
+        return _convolution(op, row.output_shape[1])
     if op.name in ("addmm", "mm"):
         return "linear"
     if "batch_norm" in op.name:
@@ -60,12 +60,16 @@ def _words(op: Op) -> str | None:
     return _pool(op)
 
 
-def _convolution(op: Op) -> str:
-    """ "conv 3x3/2, 32 groups"; a dilation and a transposition are named too."""
+def _convolution(op: Op, width: int) -> str:
+    """ "conv 3x3/2, 32 groups"; a dilation and a transposition are named too.
+
+    Depthwise is a convolution with a group per channel whose output is the layer's own: LeNet-5's
+    C3 sums its 60 groups to 16 maps.
+    """
     weight, stride, dilation, groups = op.args[1], op.args[3], op.args[5], op.args[8]
     side = "x".join(map(str, weight.shape[2:]))
     step = f"/{stride[0]}" if stride[0] > 1 else ""
-    per_channel = groups > 1 and groups == op.args[0].shape[1]
+    per_channel = groups > 1 and groups == op.args[0].shape[1] == width
     many = f", {groups} groups" if groups > 1 and not per_channel else ""
     wide = f", dilation {dilation[0]}" if dilation[0] > 1 else ""
     kind = "transposed conv" if op.args[6] else "depthwise conv" if per_channel else "conv"
@@ -123,6 +127,8 @@ def _best_repeat(flat: list[Layer], at: int) -> tuple[int, int]:
     """Length and number of the copies that save the most lines from `at` on; (0, 1) for none."""
     best, saved = (0, 1), _WORTH_FOLDING - 1
     for length in range(2, min(_LONGEST_BLOCK, (len(flat) - at) // 2) + 1):
+        if not _alike(flat[at], flat[at + length]):
+            continue  # cheaper than comparing the blocks
         first = _shape(flat[at : at + length])
         if not first:
             continue
@@ -132,6 +138,10 @@ def _best_repeat(flat: list[Layer], at: int) -> tuple[int, int]:
         if length * (times - 1) > saved:
             best, saved = (length, times), length * (times - 1)
     return best
+
+
+def _alike(a: Layer, b: Layer) -> bool:
+    return (a.params, a.macs, a.output, a.what) == (b.params, b.macs, b.output, b.what)
 
 
 def _shape(block: list[Layer]) -> tuple[tuple[object, ...], ...]:

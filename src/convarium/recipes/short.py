@@ -26,9 +26,9 @@ class _Row(NamedTuple):
 
 _SMALL = (
     _Row("lenet5", 20, 0.005, 1, 1, True),
-    _Row("nin_cifar10", 5, 0.02, 1, 1, False),
+    _Row("nin_cifar10", 5, 0.05, 1, 1, False),
     _Row("vgg_a_32px", 5, 0.02, 1, 1, False),
-    _Row("googlenet_32px", 5, 0.02, 1, 1, False),
+    _Row("googlenet_32px", 5, 0.06, 1, 1, False),
     _Row("plain20_cifar", 6, 0.1, 1, 1, True),
     _Row("resnet20_cifar", 6, 0.1, 1, 1, True),
     _Row("densenet_40_12_cifar", 2, 0.1, 0.5, 1, True),

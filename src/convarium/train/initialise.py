@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
+import torch
 from torch import Tensor, nn
-
-from convarium.machine import answering
 
 _LAYERS = (nn.Conv2d, nn.Linear)
 
@@ -17,11 +16,11 @@ def unit_variance(model: nn.Module, images: Tensor) -> None:
     One forward pass: each convolution and linear layer, when its turn comes, gets normal weights
     and is scaled and shifted map by map by what its own output says, so that the next layer
     already sees the scaled one. Without the shift, the positive means behind ReLU outgrow what
-    differs between pictures. A layer without bias is scaled only. Dropout is off meanwhile;
-    parameters of other layers, and buffers, stay.
+    differs between pictures. A layer without bias is scaled only. Dropout is as in
+    training, since it moves what later layers see. Parameters of other layers stay.
 
     Args:
-        model: changed in place; its training mode is put back.
+        model: in train mode; changed in place.
         images: (N, C, H, W) float32 on the model's device, as it will be trained on.
 
     Source:
@@ -29,7 +28,7 @@ def unit_variance(model: nn.Module, images: Tensor) -> None:
         by layer as in Mishkin & Matas, "All you need is a good init" (arXiv 1511.06422).
     """
     layers = [layer for layer in model.modules() if isinstance(layer, _LAYERS)]
-    with answering(model), ExitStack() as hooks:
+    with torch.no_grad(), ExitStack() as hooks:
         for layer in layers:
             _redraw(layer)
             hooks.callback(layer.register_forward_hook(_Scale()).remove)

@@ -12,6 +12,7 @@ from convarium.records import Result, read_events
 from convarium.records.codec import result_from_dict
 
 LOG = "log.jsonl"
+WEIGHTS = "last.safetensors"  # of a network that was trained alone
 
 
 def weights_path(out: Path, model: str) -> Path:

@@ -23,6 +23,7 @@ from convarium.bakeoff.settings import Settings
 from convarium.bakeoff.speed import SECONDS, measure_speed
 from convarium.data import Dataset, load_dataset, survey_dataset
 from convarium.errors import ConvariumError, ExhaustedError
+from convarium.files import exact, printable
 from convarium.machine import Plan, describe_machine
 from convarium.records import Race, Result, RunLog
 from convarium.records.codec import result_to_dict
@@ -64,7 +65,7 @@ class _Race:
     def run(self) -> Race:
         """The whole race."""
         started = now()
-        survey = survey_dataset(self.settings.data)
+        survey = survey_dataset(self.settings.data, skip_bad=self.settings.skip_bad)
         names = self.settings.line_up(survey.kind)
         for name in names:
             self.entrants[name] = entrant(name, self._dataset(name), self.settings)
@@ -83,23 +84,16 @@ class _Race:
 
     def _dataset(self, name: str) -> Dataset:
         """The data at the side that the network takes; loaded once a side."""
-        side = native_side(name)
+        side, s = native_side(name), self.settings
         if side not in self._data:
-            self._data[side] = load_dataset(self.settings.data, side=side, seed=self.settings.seed)
+            self._data[side] = load_dataset(s.data, side=side, seed=s.seed, skip_bad=s.skip_bad)
         return self._data[side]
 
     def _open_log(self, machine: dict[str, Any]) -> RunLog:
-        s = self.settings
-        return RunLog(
-            "bakeoff",
-            s.out,
-            tell=self.tell,
-            data=next(iter(self._data.values())).name,
-            seed=s.seed,
-            command=s.command,
-            models=list(self.entrants),
-            machine=machine,
-        )
+        some = next(iter(self._data.values()))
+        say_skipped(some, self.tell)
+        told = start_of(self.settings, some, list(self.entrants))
+        return RunLog("bakeoff", self.settings.out, tell=self.tell, machine=machine, **told)
 
     def _keep(self, before: dict[str, Result], names: list[str]) -> None:
         if not self.settings.fresh:
@@ -182,7 +176,27 @@ class _Race:
             front_time=front_time,
             front_size=front_size,
             sentence=sentence(front_time, front_size),
+            skipped=len(some.skipped),
         )
+
+
+def start_of(settings: Settings, dataset: Dataset, models: list[str]) -> dict[str, Any]:
+    """What a record says of a run at its start, beside its machine."""
+    return {
+        "data": dataset.name,
+        "seed": settings.seed,
+        "command": settings.command,
+        "models": models,
+        "out": exact(settings.out.absolute()),
+        "skipped": [list(pair) for pair in dataset.skipped],
+    }
+
+
+def say_skipped(dataset: Dataset, tell: Callable[[str], None]) -> None:
+    """Says which pictures were left out and why."""
+    if dataset.skipped:
+        listed = "; ".join(f"{printable(name)}: {reason}" for name, reason in dataset.skipped)
+        tell(f"left out, {len(dataset.skipped)} that cannot be read: {listed}")
 
 
 def follow(name: str, listen: Listener) -> Callable[[Event], None]:

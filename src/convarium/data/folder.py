@@ -26,7 +26,7 @@ from convarium.files import exact, shown
 SMALL_PX = 64
 NOT_READ = "a format that is not read; convert it to PNG"
 OR_SKIP = ", or leave them out with --skip-bad"
-_TEST_NAMES = ("test", "val", "valid", "validation")
+TEST_NAMES = ("test", "val", "valid", "validation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ def parts(root: Path) -> tuple[Path, Path | None]:
     here = {folder.name: folder for folder in subfolders(root)}
     if "train" not in here:
         return root, None
-    for name in _TEST_NAMES:
+    for name in TEST_NAMES:
         if name in here:
             return here["train"], here[name]
     raise InputError(

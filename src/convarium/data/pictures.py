@@ -113,6 +113,15 @@ def decode_whole(path: Path) -> Image.Image:
         return _whole(path, "RGB", None)
 
 
+def is_animated(path: Path) -> bool:
+    """True where a readable picture has a second frame, or what was meant for one."""
+    with opened_file(path) as file, _opened(file) as image:
+        try:
+            return bool(getattr(image, "is_animated", False))
+        except FAILURES:
+            return True
+
+
 def _whole(path: Path, mode: str, side: int | None) -> Image.Image:
     with opened_file(path) as file:
         data = file.read(MAX_BYTES)

@@ -63,7 +63,8 @@ def predict(
 def _line(answer: Answer, network: str) -> str:
     top = [{"class": name, "probability": share} for name, share in answer.top]
     fields = {"schema": SCHEMA, "picture": exact(answer.picture), "network": network, "top": top}
-    return json.dumps(fields, allow_nan=False, ensure_ascii=False)
+    # ASCII alone: some readers take other characters, such as U+2028, for the end of a line.
+    return json.dumps(fields, allow_nan=False)
 
 
 def _table(answer: Answer) -> str:

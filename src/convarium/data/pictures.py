@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile
 
+from convarium.data.png import refuse_short
 from convarium.data.untrusted import FAILURES, MAX_BYTES, kind_of, opened_file, reason_of
 from convarium.errors import InputError
 from convarium.files import printable, shown
@@ -163,6 +164,7 @@ def _check(image: Image.Image, data: bytes) -> None:
     if image.format == "PNG":
         with Image.open(io.BytesIO(data), formats=("PNG",)) as again:
             again.verify()  # the sums of all chunks: decoding does not look at them
+        refuse_short(data)
         key = image.info.get("transparency")
         if isinstance(key, tuple) and "16B" in _raw_mode(image):
             raise ValueError("16-bit colour with a transparent colour; convert it to 8 bits")

@@ -97,17 +97,11 @@ def test_the_bands_miss_no_pair_of_all_with_all() -> None:
     assert {(pair.first, pair.second) for pair in near_pairs(small)} == expected
 
 
-@pytest.mark.parametrize("alike", [False, True])
-def test_the_work_is_linear_in_the_number_of_pictures(alike: bool) -> None:
-    # Alike: all pictures share most of their bits, so that every band is crowded.
-    random = np.random.default_rng(2)
-    compared = []
-    for count in (2_000, 8_000):
-        small = random.integers(0, 256, (count, 9, 9)).astype(np.uint8)
-        if alike:
-            small[:, :7] = small[0, :7]
-        told: dict[str, int] = {}
-        near_pairs(small, counts=told)
-        compared.append(told["compared"])
-        assert told["compared"] <= (RADIUS + 1) * WINDOW * count
-    assert compared[1] <= 4 * 1.5 * compared[0] + 100 * 8_000
+def test_the_work_is_linear_in_the_number_of_pictures() -> None:
+    # The pictures share most of their bits, so that every band is crowded.
+    small = np.random.default_rng(2).integers(0, 256, (4_000, 9, 9)).astype(np.uint8)
+    small[:, :7] = small[0, :7]
+    told: dict[str, int] = {}
+    near_pairs(small, counts=told)
+    # All with all in every band would be 88 million comparisons.
+    assert 4_000 <= told["compared"] <= (RADIUS + 1) * WINDOW * 4_000 == 8_800_000

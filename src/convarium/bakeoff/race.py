@@ -17,7 +17,7 @@ from convarium.bakeoff.events import (
     RaceStarted,
     TimingStarted,
 )
-from convarium.bakeoff.folder import alone_in, finished_before, weights_path
+from convarium.bakeoff.folder import alone_in, finished_before, tidy, weights_path
 from convarium.bakeoff.front import front, sentence
 from convarium.bakeoff.settings import Settings
 from convarium.bakeoff.speed import SECONDS, measure_speed
@@ -50,6 +50,8 @@ def race(settings: Settings, *, listen: Listener, tell: Callable[[str], None]) -
         ExhaustedError: no memory or disk left.
     """
     with alone_in(settings.out):
+        for sentence_ in tidy(settings.out):
+            tell(sentence_)
         return _Race(settings, listen, tell).run()
 
 
@@ -187,7 +189,7 @@ def start_of(settings: Settings, dataset: Dataset, models: list[str]) -> dict[st
         "seed": settings.seed,
         "command": settings.command,
         "models": models,
-        "out": exact(settings.out.absolute()),
+        "folder": exact(settings.out.absolute()),
         "skipped": [list(pair) for pair in dataset.skipped],
     }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from convarium.bakeoff.entrant import entrant, native_side
 from convarium.bakeoff.events import NetworkDone, NetworkStarted, RaceEvent, RaceStarted
-from convarium.bakeoff.folder import WEIGHTS, alone_in
+from convarium.bakeoff.folder import WEIGHTS, alone_in, tidy
 from convarium.bakeoff.race import follow, plan_words, say_skipped, start_of
 from convarium.bakeoff.settings import Settings
 from convarium.data import load_dataset
@@ -31,6 +31,8 @@ def train_one(
         raise UsageError("train takes one network; bakeoff takes several.")
     name = settings.line_up("small")[0]
     with alone_in(settings.out):
+        for cut_off in tidy(settings.out):
+            tell(cut_off)
         side, s = native_side(name), settings
         dataset = load_dataset(s.data, side=side, seed=s.seed, skip_bad=s.skip_bad)
         say_skipped(dataset, tell)

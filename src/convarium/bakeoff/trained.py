@@ -109,7 +109,7 @@ def _folder_of_record(run: str) -> Path:
     logs = home() / "runs"
     is_id = run.replace("-", "").isalnum()
     for event in read_events(logs / f"{run}.jsonl") if is_id else ():
-        out = event.get("out")
+        out = event.get("folder")
         if isinstance(out, str):
             if Path(out).is_dir():
                 return Path(out)

@@ -54,23 +54,21 @@ def near_pairs(small: Bytes, *, counts: dict[str, int] | None = None) -> list[Pa
     if not len(rows):
         return []
     unique, first, inverse = np.unique(hashes[rows], axis=0, return_index=True, return_inverse=True)
-    leader = rows[first]
-    found = {(int(a), int(b)): 0 for a, b in zip(leader[inverse.ravel()], rows, strict=True)}
+    leader, normal = rows[first], _normalised(small)
+    found = [np.stack([leader[inverse.ravel()], rows, np.zeros_like(rows)], 1)]
     compared = 0
     for left, right in _candidates(unique):
         compared += len(left)
-        bits = _BITS[unique[left] ^ unique[right]].sum(1)
-        for at in np.flatnonzero(bits <= RADIUS):
-            a, b = sorted((int(leader[left[at]]), int(leader[right[at]])))
-            found[a, b] = int(bits[at])
+        bits = _BITS[unique[left] ^ unique[right]].sum(1, dtype=np.int64)
+        near = bits <= RADIUS
+        a, b = leader[left[near]], leader[right[near]]
+        found.append(np.stack([np.minimum(a, b), np.maximum(a, b), bits[near]], 1))
     if counts is not None:
         counts["compared"] = compared
-    normal = _normalised(small)
-    return [
-        Pair(a, b, bits)
-        for (a, b), bits in sorted(found.items())
-        if a != b and float(normal[a] @ normal[b]) >= ALIKE
-    ]
+    pairs = np.unique(np.concatenate(found), axis=0)
+    first, second = pairs[:, 0], pairs[:, 1]
+    alike = np.einsum("ij,ij->i", normal[first], normal[second]) >= ALIKE
+    return [Pair(*row) for row in pairs[alike & (first != second)].tolist()]
 
 
 def _hashes(small: Bytes) -> Bytes:

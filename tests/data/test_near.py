@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from convarium.data.near import RADIUS, WINDOW, Pair, near_pairs, small_version
+from convarium.data.near import ALIKE, RADIUS, WINDOW, Pair, near_pairs, small_version
 
 
 def smaller(image: Image.Image) -> Image.Image:
@@ -83,14 +83,14 @@ def hamming_pairs(small: np.ndarray) -> set[tuple[int, int]]:
         (a, b)
         for a in range(len(small))
         for b in range(a + 1, len(small))
-        if (bits[a] != bits[b]).sum() <= RADIUS and normal[a] @ normal[b] >= 0.97
+        if (bits[a] != bits[b]).sum() <= RADIUS and normal[a] @ normal[b] >= ALIKE
     }
 
 
 def test_the_bands_miss_no_pair_of_all_with_all() -> None:
     random = np.random.default_rng(1)
     base = random.integers(0, 256, (100, 9, 9)).astype(int)
-    noise = random.normal(0, 8, (100, 9, 9))
+    noise = random.normal(0, 4, (100, 9, 9))
     small = np.concatenate([base, base + noise]).clip(0, 255).astype(np.uint8)
     expected = hamming_pairs(small)
     assert len(expected) >= 20

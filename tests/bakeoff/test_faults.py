@@ -121,7 +121,12 @@ def test_a_race_stopped_at_many_moments_goes_on(racer: Racer, number: int, after
     kill_and_go_on(racer, number, after)
 
 
-@pytest.mark.parametrize("count", [1, 2, 4, 5, 7, 8, 10, 13, 16])
+_SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "count", [1, 2, 5, 8, 13, *(pytest.param(n, marks=_SLOW) for n in (3, 4, 6, 7, 9, 10, 11, 16))]
+)
 def test_a_disk_full_from_some_write_on(racer: Racer, count: int) -> None:
     full = racer(no_space_at=count)
     assert full["code"] in (0, 5), full["err"]
@@ -136,7 +141,9 @@ def test_a_disk_full_from_some_write_on(racer: Racer, count: int) -> None:
     assert_finished(racer)
 
 
-@pytest.mark.parametrize("limit", [500, 5_000, 50_000, 200_000])
+@pytest.mark.parametrize(
+    "limit", [500, 50_000, *(pytest.param(n, marks=_SLOW) for n in (5_000, 200_000))]
+)
 def test_files_that_may_not_grow(racer: Racer, limit: int) -> None:
     small = racer(fsize=limit)
     assert small["code"] in (0, 3, 5), small["err"]
@@ -170,7 +177,7 @@ print(first, logged, main(argv), file=sys.stderr)
 
 
 @pytest.mark.skipif(not can_mount(), reason="this process may mount nothing")
-@pytest.mark.parametrize("kilobytes", [16, 400])
+@pytest.mark.parametrize("kilobytes", [pytest.param(16, marks=_SLOW), 400])
 def test_a_disk_that_is_really_full(tmp_path: Path, kilobytes: int) -> None:
     script = tmp_path.with_name(f"{tmp_path.name}.py")
     script.write_text(_ON_A_SMALL_DISK)
@@ -246,7 +253,9 @@ def test_a_locked_database_catches_up(racer: Racer, monkeypatch: pytest.MonkeyPa
         assert [run["status"] for run in database.runs()] == ["done"]
 
 
-@pytest.mark.parametrize("at", [0, 18, 100, 4096, 5000, 9000])
+@pytest.mark.parametrize(
+    "at", [0, 4096, *(pytest.param(n, marks=_SLOW) for n in (18, 100, 5000, 9000))]
+)
 def test_a_database_damaged_anywhere_is_built_anew(racer: Racer, at: int) -> None:
     assert racer()["code"] == 0
     rebuild(racer.home)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -33,7 +34,15 @@ def save_weights(
         try:
             save_file(tensors, temporary, metadata=metadata)
         except SafetensorError as error:
-            raise OSError(str(error)) from error
+            raise _of_the_system(error) from error
+
+
+def _of_the_system(error: SafetensorError) -> OSError:
+    """The system's own error behind a failed write; safetensors tells its number in words alone."""
+    number = re.search(r"os error ([0-9]+)", str(error))
+    if number is None:
+        return OSError(str(error))
+    return OSError(int(number[1]), os.strerror(int(number[1])))
 
 
 def load_own_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:

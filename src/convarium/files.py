@@ -1,4 +1,4 @@
-"""Where a user's files lie, and writing that never leaves half a file behind. No torch here."""
+"""Where a user's files lie, how their names are told, and writing that leaves no half file."""
 
 from __future__ import annotations
 
@@ -21,6 +21,27 @@ def home() -> Path:
     if named:
         return Path(named)
     return (Path(shared) if shared else Path.home() / ".local" / "share") / "convarium"
+
+
+def printable(text: str) -> str:
+    """The text with whatever a terminal would act on, or not show, written out.
+
+    >>> printable("a\\nb \\x1b[31m")
+    'a\\\\nb \\\\x1b[31m'
+    """
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
+    )
+
+
+def shown(path: str | os.PathLike[str]) -> str:
+    """A path for people: one line, no control characters, bytes that are no UTF-8 as `\\xff`."""
+    return printable(exact(path))
+
+
+def exact(path: str | os.PathLike[str]) -> str:
+    """A path for programs: as it is, but for bytes that are no UTF-8 and so no Unicode text."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from torch import nn
 
 from convarium import __version__
 from convarium.bakeoff.settings import Settings
+from convarium.bakeoff.trained import about_weights
 from convarium.cost.report import cost_of
 from convarium.data import Dataset, Split
 from convarium.evaluate import Evaluation, evaluate
@@ -104,7 +105,7 @@ class Entrant:
                 elif isinstance(event, RunFinished):
                     finished = event
         told = evaluate(model, self.dataset.test, prepare=self.dataset.prepare, plan=plan)
-        save_weights(model, weights)
+        save_weights(model, weights, about_weights(self.name, self.dataset))
         measured: dict[str, Any] = {
             "epochs": finished.epochs,
             "train_seconds": finished.seconds,

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from safetensors import SafetensorError, safe_open
+
 from convarium.errors import ExhaustedError, InputError, UsageError
-from convarium.records import Result, read_events
+from convarium.records import Result, note_end, read_events, share
 from convarium.records.codec import result_from_dict
 
 LOG = "log.jsonl"
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}")  # as `files.written_whole` names them
+WEIGHTS = "last.safetensors"  # of a network that was trained alone
 
 
 def weights_path(out: Path, model: str) -> Path:
@@ -29,9 +34,48 @@ def finished_before(out: Path) -> dict[str, Result]:
             result = result_from_dict(event["result"])
         except (KeyError, TypeError, ValueError):
             continue  # of another version
-        if result.status == "done" and weights_path(out, result.model).is_file():
+        if result.status == "done" and is_sound(weights_path(out, result.model)):
             found[str(event.get("key"))] = result
     return found
+
+
+def tidy(out: Path) -> list[str]:
+    """Clears up behind a run that was killed in `out`; call while alone in it.
+
+    Half-written files are removed, its log gets the end that it lacks, and the home's records
+    what they have missed.
+
+    Returns:
+        A sentence for the user on each run that had no end.
+    """
+    for folder in (out, out / "weights"):
+        for path in folder.glob(".*") if folder.is_dir() else ():
+            if _TEMPORARY.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+    open_runs: dict[str, int] = {}
+    for event in read_events(out / LOG):
+        run = str(event.get("run"))
+        if event["event"] == "start":
+            open_runs[run] = 0
+        elif event["event"] == "end":
+            open_runs.pop(run, None)
+        elif run in open_runs and event["event"] in ("trained", "result"):
+            open_runs[run] += 1
+    told = []
+    for run, count in open_runs.items():
+        note_end(out / LOG, run, "killed")
+        told.append(f"run {run} was cut off here; what it had finished is kept: {count} networks.")
+    share(out / LOG)
+    return told
+
+
+def is_sound(weights: Path) -> bool:
+    """True where a weights file is there and as long as its header says."""
+    try:
+        with safe_open(weights, framework="np"):
+            return True
+    except (OSError, SafetensorError):
+        return False
 
 
 @contextmanager

@@ -17,12 +17,13 @@ from convarium.bakeoff.events import (
     RaceStarted,
     TimingStarted,
 )
-from convarium.bakeoff.folder import alone_in, finished_before, weights_path
+from convarium.bakeoff.folder import alone_in, finished_before, tidy, weights_path
 from convarium.bakeoff.front import front, sentence
 from convarium.bakeoff.settings import Settings
 from convarium.bakeoff.speed import SECONDS, measure_speed
 from convarium.data import Dataset, load_dataset, survey_dataset
 from convarium.errors import ConvariumError, ExhaustedError
+from convarium.files import exact, printable
 from convarium.machine import Plan, describe_machine
 from convarium.machine.plan import LAYOUTS, PRECISIONS
 from convarium.records import Race, Result, RunLog
@@ -51,6 +52,8 @@ def race(settings: Settings, *, listen: Listener, tell: Callable[[str], None]) -
     """
     check_plan(settings)
     with alone_in(settings.out):
+        for sentence_ in tidy(settings.out):
+            tell(sentence_)
         return _Race(settings, listen, tell).run()
 
 
@@ -66,7 +69,7 @@ class _Race:
     def run(self) -> Race:
         """The whole race."""
         started = now()
-        survey = survey_dataset(self.settings.data)
+        survey = survey_dataset(self.settings.data, skip_bad=self.settings.skip_bad)
         names = self.settings.line_up(survey.kind)
         for name in names:
             self.entrants[name] = entrant(name, self._dataset(name), self.settings)
@@ -86,23 +89,16 @@ class _Race:
 
     def _dataset(self, name: str) -> Dataset:
         """The data at the side that the network takes; loaded once a side."""
-        side = native_side(name)
+        side, s = native_side(name), self.settings
         if side not in self._data:
-            self._data[side] = load_dataset(self.settings.data, side=side, seed=self.settings.seed)
+            self._data[side] = load_dataset(s.data, side=side, seed=s.seed, skip_bad=s.skip_bad)
         return self._data[side]
 
     def _open_log(self, machine: dict[str, Any]) -> RunLog:
-        s = self.settings
-        return RunLog(
-            "bakeoff",
-            s.out,
-            tell=self.tell,
-            data=next(iter(self._data.values())).name,
-            seed=s.seed,
-            command=s.command,
-            models=list(self.entrants),
-            machine=machine,
-        )
+        some = next(iter(self._data.values()))
+        say_skipped(some, self.tell)
+        told = start_of(self.settings, some, list(self.entrants))
+        return RunLog("bakeoff", self.settings.out, tell=self.tell, machine=machine, **told)
 
     def _keep(self, before: dict[str, Result], names: list[str]) -> None:
         if not self.settings.fresh:
@@ -183,12 +179,32 @@ def _race(
         front_time=front_time,
         front_size=front_size,
         sentence=sentence(front_time, front_size),
+        skipped=len(data.skipped),
     )
 
 
 def _reasons(results: Iterable[Result]) -> str:
     reasons = {next(iter(result.unavailable.values()), "") for result in results}
     return "; ".join(sorted(reasons))
+
+
+def start_of(settings: Settings, dataset: Dataset, models: list[str]) -> dict[str, Any]:
+    """What a record says of a run at its start, beside its machine."""
+    return {
+        "data": dataset.name,
+        "seed": settings.seed,
+        "command": settings.command,
+        "models": models,
+        "folder": exact(settings.out.absolute()),
+        "skipped": [list(pair) for pair in dataset.skipped],
+    }
+
+
+def say_skipped(dataset: Dataset, tell: Callable[[str], None]) -> None:
+    """Says which pictures were left out and why."""
+    if dataset.skipped:
+        listed = "; ".join(f"{printable(name)}: {reason}" for name, reason in dataset.skipped)
+        tell(f"left out, {len(dataset.skipped)} that cannot be read: {listed}")
 
 
 def follow(name: str, listen: Listener) -> Callable[[Event], None]:

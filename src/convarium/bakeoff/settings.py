@@ -30,7 +30,8 @@ class Settings:
 
     `data` is a data set's name or a folder; `models` is None for the default line-up of the kind
     of data; `minutes` are of training, for each network. `precision`, `layout` and `threads`
-    override the speed probe. `fresh` trains anew what an earlier race left in `out`.
+    override the speed probe. `fresh` trains anew what an earlier race left in `out`. `skip_bad`
+    leaves out pictures that cannot be read.
     """
 
     data: str
@@ -43,6 +44,7 @@ class Settings:
     layout: str | None = None
     threads: int | None = None
     fresh: bool = False
+    skip_bad: bool = False
     command: str = ""  # repeats the race
 
     def __post_init__(self) -> None:

@@ -7,16 +7,14 @@ from pathlib import Path
 
 from convarium.bakeoff.entrant import entrant, native_side
 from convarium.bakeoff.events import NetworkDone, NetworkStarted, RaceEvent, RaceStarted
-from convarium.bakeoff.folder import alone_in
-from convarium.bakeoff.race import check_plan, follow, plan_words
+from convarium.bakeoff.folder import WEIGHTS, alone_in, tidy
+from convarium.bakeoff.race import check_plan, follow, plan_words, say_skipped, start_of
 from convarium.bakeoff.settings import Settings
 from convarium.data import load_dataset
 from convarium.errors import UsageError
 from convarium.machine import describe_machine
 from convarium.records import Result, RunLog
 from convarium.records.codec import result_to_dict
-
-WEIGHTS = "last.safetensors"
 
 
 def train_one(
@@ -34,20 +32,16 @@ def train_one(
     name = settings.line_up("small")[0]
     check_plan(settings)
     with alone_in(settings.out):
-        dataset = load_dataset(settings.data, side=native_side(name), seed=settings.seed)
+        for cut_off in tidy(settings.out):
+            tell(cut_off)
+        side, s = native_side(name), settings
+        dataset = load_dataset(s.data, side=side, seed=s.seed, skip_bad=s.skip_bad)
+        say_skipped(dataset, tell)
         one = entrant(name, dataset, settings)
         sizes = (len(dataset.train), len(dataset.test), len(dataset.classes))
         listen(RaceStarted(dataset.name, *sizes, (name,), ()))
-        log = RunLog(
-            "train",
-            settings.out,
-            tell=tell,
-            data=dataset.name,
-            seed=settings.seed,
-            command=settings.command,
-            models=[name],
-            machine=describe_machine(),
-        )
+        told = start_of(settings, dataset, [name])
+        log = RunLog("train", settings.out, tell=tell, machine=describe_machine(), **told)
         model = one.model()
         plan = one.plan(model)
         listen(NetworkStarted(name, 1, one.epochs, settings.minutes, plan_words(plan), 1.0))

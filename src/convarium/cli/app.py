@@ -6,6 +6,7 @@ The function may return an exit code; it raises a ConvariumError for what the us
 
 from __future__ import annotations
 
+import io
 import sys
 import traceback
 from importlib import import_module
@@ -27,6 +28,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "diff": ("diff:diff", "Tell two networks apart, layer by layer."),
     "train": ("train:train", "Train one network by its short recipe; keep weights and record."),
     "eval": ("eval_:eval_", "Evaluate trained weights: top-1 and top-5 with their interval."),
+    "predict": ("predict:predict", "Name what is on pictures, by a trained network."),
+    "data": ("data:app", "Look a folder of pictures over before it is trained on."),
     "bakeoff": ("bakeoff:bakeoff", "Race networks on your pictures and draw the picture."),
     "convert": ("convert:convert", "Convert weights of others, or to others' names."),
     "version": ("version:version", "Print the versions of convarium and what it runs on."),
@@ -61,8 +64,11 @@ class _Verbs(TyperGroup):
 def load_verb(verb: str) -> Any:
     """The click command of one verb, from its file."""
     module, function = VERBS[verb][0].split(":")
+    found = getattr(import_module(f"convarium.cli.{module}"), function)
+    if isinstance(found, typer.Typer):  # a group of verbs
+        return typer.main.get_command(found)
     app = typer.Typer(add_completion=False, **_PLAIN)
-    app.command(verb)(getattr(import_module(f"convarium.cli.{module}"), function))
+    app.command(verb)(found)
     return typer.main.get_command(app)
 
 
@@ -92,6 +98,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
+    _write_any_name()
     words = [word for word in words if word != "--debug"]
     try:
         code = build().main(words, prog_name="convarium", standalone_mode=False)
@@ -106,6 +113,13 @@ def main(argv: list[str] | None = None) -> int:
         line, exit_code = complaint(error)
         print(line, file=sys.stderr)
         return exit_code
+
+
+def _write_any_name() -> None:
+    """A file name whose bytes are no UTF-8 cannot end the program when it is printed."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _global_options(

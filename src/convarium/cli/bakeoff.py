@@ -13,6 +13,7 @@ from convarium.bakeoff.settings import Settings
 from convarium.cli.names import complete_list
 from convarium.cli.output import SCHEMA, AsJson, print_json, say
 from convarium.cli.text import columns, short
+from convarium.files import exact
 
 if TYPE_CHECKING:
     from convarium.records import Race, Result
@@ -23,6 +24,10 @@ Precision = Annotated[
 Layout = Annotated[
     str | None,
     typer.Option(metavar="contiguous|channels_last", help="Instead of the speed probe's choice."),
+]
+SkipBad = Annotated[
+    bool,
+    typer.Option("--skip-bad", help="Leave out pictures that cannot be read; they are counted."),
 ]
 Threads = Annotated[int | None, typer.Option(min=1, help="Instead of all available cores.")]
 
@@ -61,6 +66,7 @@ def bakeoff(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Train again what an earlier call finished.")
     ] = False,
+    skip_bad: SkipBad = False,
     as_json: AsJson = False,
 ) -> None:
     """Race networks on your pictures: accuracy, size, speed, with a report to look at.
@@ -75,6 +81,7 @@ def bakeoff(
     names = tuple(part.strip() for part in models.split(",") if part.strip()) if models else None
     asked = {"models": names and ",".join(names), "epochs": epochs, "minutes": minutes}
     asked |= {"seed": seed, "precision": precision, "layout": layout, "threads": threads}
+    asked |= {"skip-bad": skip_bad or None}
     settings = Settings(
         data=data,
         out=out or Path("runs") / f"{stem(data)}-{seed}",
@@ -86,6 +93,7 @@ def bakeoff(
         layout=layout,
         threads=threads,
         fresh=fresh,
+        skip_bad=skip_bad,
         command=command_line("bakeoff", data, asked),
     )
     race = _run(settings)
@@ -166,6 +174,8 @@ def command_line(verb: str, data: str, asked: dict[str, Any]) -> str:
     """
     words = ["convarium", *verb.split(), "--data", data]
     for option, value in asked.items():
-        if value is not None:
+        if value is True:
+            words.append(f"--{option}")
+        elif value is not None:
             words += [f"--{option}", f"{value:g}" if isinstance(value, float) else str(value)]
-    return shlex.join(words)
+    return exact(shlex.join(words))

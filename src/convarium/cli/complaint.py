@@ -7,6 +7,7 @@ import errno
 import typer
 
 from convarium.errors import ConvariumError, ExhaustedError, InputError
+from convarium.files import printable, shown
 
 # Typer carries its own click since 0.27 and the real one before: both have this ancestor.
 _ClickUsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -36,16 +37,16 @@ def _text(error: BaseException) -> tuple[str, int]:
         text = "out of memory. Use a smaller batch, picture or network."
         return text, ExhaustedError.exit_code
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
-        where = f" at {error.filename}" if error.filename else ""
+        where = f" at {shown(error.filename)}" if error.filename else ""
         return f"no room left on the disk{where}.", ExhaustedError.exit_code
     if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}", InputError.exit_code
+        return f"{shown(error.filename)}: {error.strerror}", InputError.exit_code
     inside = f"{type(error).__name__}: {_line(error)}"
     return f"{inside} (a fault of convarium's own; --debug shows the traceback)", INTERNAL
 
 
 def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+    return printable(" ".join(str(error).split()))
 
 
 def _usage(error: Exception) -> str:

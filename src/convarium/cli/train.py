@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from convarium.cli.bakeoff import Layout, Precision, Threads
+from convarium.cli.bakeoff import Layout, Precision, SkipBad, Threads
 from convarium.cli.names import NetworkName
 from convarium.cli.output import AsJson, print_json, say
 
@@ -27,6 +27,7 @@ def train(
     precision: Precision = None,
     layout: Layout = None,
     threads: Threads = None,
+    skip_bad: SkipBad = False,
     as_json: AsJson = False,
 ) -> None:
     """Train one network by its short recipe, test it, and keep weights and record.
@@ -42,7 +43,7 @@ def train(
     from convarium.cli.progress import watch
 
     asked: dict[str, Any] = {"epochs": epochs, "seed": seed, "precision": precision}
-    asked |= {"layout": layout, "threads": threads}
+    asked |= {"layout": layout, "threads": threads, "skip-bad": skip_bad or None}
     settings = Settings(
         data=data,
         out=out or Path("runs") / f"{name}-{stem(data)}-{seed}",
@@ -52,6 +53,7 @@ def train(
         precision=precision,
         layout=layout,
         threads=threads,
+        skip_bad=skip_bad,
         command=command_line(f"train {name}", data, asked),
     )
     with watch() as watcher:

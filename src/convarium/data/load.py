@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from convarium.data.digits import load_digits
-from convarium.data.folder import Listing, list_folder
+from convarium.data.folder import OR_SKIP, Listing, find_bad, list_folder, refuse_bad
 from convarium.data.model import Dataset, InMemory, OnDisk, Split, Store, measure_scale
+from convarium.data.pictures import BadPicturesError
 from convarium.errors import InputError, UsageError
+from convarium.files import shown
 
 SMALL_SIDE = 32
 PHOTO_SIDE = 224
@@ -28,8 +32,10 @@ class Survey:
     test_size: int
 
 
-def survey_dataset(spec: str) -> Survey:
+def survey_dataset(spec: str, *, skip_bad: bool = False) -> Survey:
     """Kind, classes and sizes of a data set, from names and headers alone.
+
+    With `skip_bad` every picture is decoded once, and those that cannot be are left out.
 
     Raises:
         InputError: as `load_dataset`.
@@ -37,10 +43,10 @@ def survey_dataset(spec: str) -> Survey:
     if spec == "digits":
         digits = load_digits()
         return Survey(digits.name, digits.kind, digits.classes, len(digits.train), len(digits.test))
-    listing = list_folder(_folder(spec))
+    listing = _listing(spec, skip_bad)
     test_size = sum(listing.held)
     return Survey(
-        listing.root.name,
+        shown(listing.root.name),
         listing.kind,
         listing.classes,
         len(listing.held) - test_size,
@@ -49,7 +55,12 @@ def survey_dataset(spec: str) -> Survey:
 
 
 def load_dataset(
-    spec: str, *, side: int | None = None, channels: int | None = None, seed: int = 0
+    spec: str,
+    *,
+    side: int | None = None,
+    channels: int | None = None,
+    seed: int = 0,
+    skip_bad: bool = False,
 ) -> Dataset:
     """The data set of that name or folder, decoded once where it fits in `MEMORY_BOUND` bytes.
 
@@ -62,6 +73,8 @@ def load_dataset(
         side: of the network's input in pixels; 32 for small pictures, 224 for photographs.
         channels: 1 or 3; when None, 1 where every picture is grey, else 3.
         seed: of the run; the split between training and test does not depend on it.
+        skip_bad: leave out the files of a folder that cannot be read, and list them in `skipped`;
+            without it they are an error. The rest is as if the folder had never held them.
 
     Raises:
         UsageError: a side or channels that cannot be.
@@ -74,17 +87,24 @@ def load_dataset(
         raise UsageError(f"side must be at least 1 pixel, not {side}.")
     if spec == "digits":
         return load_digits(side=side, channels=channels)
-    return _of_folder(list_folder(_folder(spec)), side, channels)
+    return _of_folder(_listing(spec, skip_bad), side, channels, checked=skip_bad)
+
+
+def _listing(spec: str, skip_bad: bool) -> Listing:
+    root = _folder(spec)
+    return list_folder(root, find_bad(root) if skip_bad else None)
 
 
 def _folder(spec: str) -> Path:
     path = Path(spec).expanduser()
-    if not path.exists() and "/" not in spec:
+    if "/" not in spec and not os.path.lexists(path):
         raise InputError(f"no data set or folder is named {spec!r}. Known: digits, or a folder.")
-    return path.resolve()
+    return Path(os.path.realpath(path))  # Path.resolve raises over a link that leads to itself
 
 
-def _of_folder(listing: Listing, side: int | None, channels: int | None) -> Dataset:
+def _of_folder(
+    listing: Listing, side: int | None, channels: int | None, *, checked: bool
+) -> Dataset:
     small = listing.kind == "small"
     side = side or (SMALL_SIDE if small else PHOTO_SIDE)
     decode_side = side if small else round(side * 8 / 7)
@@ -92,15 +112,17 @@ def _of_folder(listing: Listing, side: int | None, channels: int | None) -> Data
     store: Store = OnDisk(listing.paths, decode_side, found)
     rows = torch.arange(len(listing.labels))
     if len(rows) * found * decode_side**2 <= MEMORY_BOUND:
-        pixels = store.read(rows)
+        pixels = _read_all(store, rows)
         if channels is None and (pixels == pixels[:, :1]).all():
             pixels = pixels[:, :1].contiguous()  # grey pictures stored as colour
         store, found = InMemory(pixels), pixels.shape[1]
+    elif not checked:
+        refuse_bad(listing.paths)  # now and all at once, not in the middle of training
     everything = Split(torch.tensor(listing.labels), listing.names, store, rows)
     held = torch.tensor(listing.held)
     train = everything.subset((~held).nonzero().flatten())
     return Dataset(
-        name=listing.root.name,
+        name=shown(listing.root.name),
         kind=listing.kind,
         classes=listing.classes,
         channels=found,
@@ -108,6 +130,14 @@ def _of_folder(listing: Listing, side: int | None, channels: int | None) -> Data
         train=train,
         test=everything.subset(held.nonzero().flatten()),
         fingerprint=listing.fingerprint,
-        source=str(listing.root),
+        source=shown(listing.root),
         scale=measure_scale(train),
+        skipped=listing.skipped,
     )
+
+
+def _read_all(store: Store, rows: Tensor) -> Tensor:
+    try:
+        return store.read(rows)
+    except BadPicturesError as error:
+        raise BadPicturesError(list(error.files), also=OR_SKIP) from error

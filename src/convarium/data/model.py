@@ -120,6 +120,7 @@ class Dataset:
     fingerprint: str  # SHA-256 of names, labels, split, and pixels or file sizes
     source: str  # where it came from, in words
     scale: PixelScale
+    skipped: tuple[tuple[str, str], ...] = ()  # bad files that were left out: name, reason
 
     def prepare(self, images: Tensor) -> Tensor:
         """Pictures of a split as a network takes them at test: centre crop, scaled to float32."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
+import io
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,22 +12,33 @@ from threading import RLock
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageFile
 
+from convarium.data.png import refuse_short
+from convarium.data.untrusted import FAILURES, MAX_BYTES, kind_of, opened_file, reason_of
 from convarium.errors import InputError
+from convarium.files import printable, shown
 
 MAX_PIXELS = 25_000_000
+MAX_SCANS = 100  # of a progressive JPEG; each costs a pass over all its pixels
 EXTENSIONS = frozenset(".jpg .jpeg .jpe .jfif .png .webp .bmp .gif".split())
 OTHER_PICTURES = frozenset(
     ".tif .tiff .heic .heif .avif .svg .pdf .psd .ico .jp2 .jxl .tga .pgm .ppm .pbm .eps".split()
 )
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
-_UNREADABLE = (
-    *(OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError, KeyError),
-    *(TypeError, OverflowError, AttributeError, RuntimeError, MemoryError),
-    Image.DecompressionBombError,
-)
 _PILLOW = RLock()
+
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_GREY_DEPTH = {"L;2": 85, "L;4": 17}  # what a level of a 2 or 4-bit grey is in 8 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +48,28 @@ class Header:
     width: int
     height: int
     grey: bool
+    format: str  # Pillow's word: "JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF"
 
 
 class BadPicturesError(InputError):
     """Some pictures cannot be read. `files` has each path and its reason."""
 
-    def __init__(self, files: list[tuple[Path, str]]) -> None:
+    def __init__(self, files: list[tuple[Path, str]], *, also: str = "") -> None:
         self.files = tuple(files)
-        listed = "; ".join(f"{path}: {reason}" for path, reason in files)
+        listed = "; ".join(f"{shown(path)}: {reason}" for path, reason in files)
         count = "1 picture" if len(files) == 1 else f"{len(files)} pictures"
-        super().__init__(f"{count} cannot be read. Repair or remove: {listed}")
+        super().__init__(f"{count} cannot be read. Repair or remove{also}: {listed}")
 
 
 @contextmanager
 def strict_pillow() -> Iterator[None]:
     """Within, Pillow fills in no truncated picture, and size is our own check's business.
 
-    Pillow's limits are global, so they are set around a whole batch and put back behind it.
+    Pillow's limits and its warnings are global, so they are set around a whole batch and put back
+    behind it. A warning about a picture that is read all the same is nothing the user can act on.
     """
-    with _PILLOW:
+    with _PILLOW, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         before = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES
         Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = None, False
         try:
@@ -70,11 +84,8 @@ def read_header(path: Path) -> Header:
     Raises:
         BadPicturesError: the file is no picture that we read, or larger than `MAX_PIXELS`.
     """
-    try:
-        with _opened(path) as image:
-            return Header(image.width, image.height, _is_grey(image))
-    except _UNREADABLE as error:
-        raise BadPicturesError([(path, _reason(error))]) from error
+    with _reasons(path), opened_file(path) as file, _opened(file) as image:
+        return Header(image.width, image.height, _is_grey(image), image.format or "")
 
 
 def decode(path: Path, side: int, channels: int) -> npt.NDArray[np.uint8]:
@@ -86,25 +97,101 @@ def decode(path: Path, side: int, channels: int) -> npt.NDArray[np.uint8]:
     Raises:
         BadPicturesError: the file cannot be decoded, or is larger than `MAX_PIXELS`.
     """
-    try:
-        with _opened(path) as image:
-            # JPEG alone: decodes at 1/2, 1/4 or 1/8 as far as that is still twice what is needed.
-            image.draft(None, (2 * side, 2 * side))
-            whole = _as_mode(ImageOps.exif_transpose(image), "L" if channels == 1 else "RGB")
-            square = whole.resize((side, side), Image.Resampling.BILINEAR, box=_centre(whole.size))
-            pixels = np.asarray(square, dtype=np.uint8)
-    except _UNREADABLE as error:
-        raise BadPicturesError([(path, _reason(error))]) from error
+    with _reasons(path):
+        whole = _whole(path, "L" if channels == 1 else "RGB", side)
+        square = whole.resize((side, side), Image.Resampling.BILINEAR, box=_centre(whole.size))
+        pixels = np.asarray(square, dtype=np.uint8)
     return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
-def _opened(path: Path) -> Image.Image:
-    image = Image.open(path, formats=_FORMATS)
+def decode_whole(path: Path) -> Image.Image:
+    """The whole picture in its own size, upright, as mode RGB. Call within `strict_pillow`.
+
+    Raises:
+        BadPicturesError: as `decode`.
+    """
+    with _reasons(path):
+        return _whole(path, "RGB", None)
+
+
+def is_animated(path: Path) -> bool:
+    """True where a readable picture has a second frame, or what was meant for one."""
+    with opened_file(path) as file, _opened(file) as image:
+        try:
+            return bool(getattr(image, "is_animated", False))
+        except FAILURES:
+            return True
+
+
+def _whole(path: Path, mode: str, side: int | None) -> Image.Image:
+    with opened_file(path) as file:
+        data = file.read(MAX_BYTES)
+    with _opened(io.BytesIO(data)) as image:
+        _check(image, data)
+        _scale_key(image)
+        if side is not None:
+            # JPEG alone: decodes at 1/2, 1/4 or 1/8 as far as that is still twice what is needed.
+            image.draft(None, (2 * side, 2 * side))
+        image.load()
+        return _as_mode(_upright(image), mode)
+
+
+@contextmanager
+def _reasons(path: Path) -> Iterator[None]:
+    """Whatever a decoder raises over a file becomes a sentence that names the file."""
+    try:
+        yield
+    except FAILURES as error:
+        raise BadPicturesError([(path, printable(reason_of(error)))]) from error
+
+
+def _opened(file: io.BufferedIOBase) -> Image.Image:
+    start = file.read(64)
+    file.seek(0)
+    try:
+        image = Image.open(file, formats=_FORMATS)  # type: ignore[arg-type]
+    except Image.UnidentifiedImageError as error:
+        raise ValueError(kind_of(start)) from error
     if image.width * image.height > MAX_PIXELS:
         size = f"{image.width}x{image.height}"
         image.close()
         raise ValueError(f"{size} is more than {MAX_PIXELS // 1_000_000} megapixels; shrink it")
     return image
+
+
+def _check(image: Image.Image, data: bytes) -> None:
+    """Refuses what Pillow would pass over in silence, or take minutes for."""
+    if image.format == "PNG":
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as again:
+            again.verify()  # the sums of all chunks: decoding does not look at them
+        refuse_short(data)
+        key = image.info.get("transparency")
+        if isinstance(key, tuple) and "16B" in _raw_mode(image):
+            raise ValueError("16-bit colour with a transparent colour; convert it to 8 bits")
+    elif image.format in ("JPEG", "MPO") and data.count(b"\xff\xda") > MAX_SCANS:
+        raise ValueError(f"a JPEG of more than {MAX_SCANS} scans; save it anew")
+
+
+def _scale_key(image: Image.Image) -> None:
+    """Pillow scales a 2 or 4-bit grey to 8 bits, and leaves its transparent level as it was."""
+    factor = _GREY_DEPTH.get(_raw_mode(image))
+    if factor is not None and isinstance(image.info.get("transparency"), int):
+        image.info["transparency"] *= factor
+
+
+def _raw_mode(image: Image.Image) -> str:
+    """How the file packs its pixels, in Pillow's words; known before they are decoded."""
+    tiles = getattr(image, "tile", None)
+    return str(tiles[0].args) if tiles else ""
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """As the camera was held. EXIF data that cannot be read say nothing."""
+    try:
+        turn = _UPRIGHT.get(image.getexif().get(0x0112, 1))
+    except FAILURES:
+        turn = None
+    return image if turn is None else image.transpose(turn)
 
 
 def _is_grey(image: Image.Image) -> bool:
@@ -117,8 +204,7 @@ def _is_grey(image: Image.Image) -> bool:
 def _as_mode(image: Image.Image, mode: str) -> Image.Image:
     """To "L" or "RGB", each kind of picture in the way that keeps its look."""
     if image.mode == "I" or image.mode.startswith("I;16"):
-        levels = np.asarray(image).astype(np.int64).clip(0, 65535)
-        image = Image.fromarray(((levels * 255 + 32767) // 65535).astype(np.uint8))
+        image = _from_16_bits(image)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
@@ -126,21 +212,15 @@ def _as_mode(image: Image.Image, mode: str) -> Image.Image:
     return image if image.mode == mode else image.convert("RGB").convert(mode)
 
 
+def _from_16_bits(image: Image.Image) -> Image.Image:
+    levels = np.asarray(image).astype(np.int64).clip(0, 65535)
+    grey = ((levels * 255 + 32767) // 65535).astype(np.uint8)
+    key = image.info.get("transparency")
+    return Image.fromarray(grey if key is None else np.where(levels == key, np.uint8(255), grey))
+
+
 def _centre(size: tuple[int, int]) -> tuple[float, float, float, float]:
     width, height = size
     side = min(width, height)
     left, top = (width - side) / 2, (height - side) / 2
     return left, top, left + side, top + side
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "it is gone"
-    if isinstance(error, PermissionError):
-        return "no right to read it"
-    if isinstance(error, Image.UnidentifiedImageError):
-        return "no JPEG, PNG, WebP, BMP or GIF"
-    if isinstance(error, MemoryError):
-        return "not enough memory to decode it"
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text.rstrip(".")

@@ -2,7 +2,7 @@
 
 from convarium.records.database import Database, rebuild
 from convarium.records.events import read_events
-from convarium.records.log import RunLog
+from convarium.records.log import RunLog, note_end, share
 from convarium.records.model import EpochPoint, Mistake, Race, Result
 
 __all__ = [
@@ -12,6 +12,8 @@ __all__ = [
     "Race",
     "Result",
     "RunLog",
+    "note_end",
     "read_events",
     "rebuild",
+    "share",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -10,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from convarium.files import home
+from convarium.files import home, shown
 from convarium.records.events import read_events
 
 NAME = "records.sqlite"
@@ -26,8 +27,14 @@ CREATE TABLE IF NOT EXISTS results (
     ms_batch1 REAL, train_seconds REAL, details TEXT,
     PRIMARY KEY (run, model)
 );
+CREATE TABLE IF NOT EXISTS logs (run TEXT PRIMARY KEY, bytes INTEGER);
 CREATE INDEX IF NOT EXISTS results_by_model ON results (model);
 """
+# What an event of another hand or version raises: missing fields, values that SQLite cannot hold.
+_FOREIGN = (
+    *(KeyError, TypeError, AttributeError, OverflowError, ValueError),
+    *(sqlite3.InterfaceError, sqlite3.ProgrammingError),
+)
 _NUMBERS = ("top1_correct", "top1_total", "params", "macs", "ms_batch1", "train_seconds")
 
 
@@ -47,17 +54,35 @@ class Database:
         self._connection: sqlite3.Connection | None = None
 
     def __enter__(self) -> Database:
-        self._folder.mkdir(parents=True, exist_ok=True)
         try:
-            self._connection = _connect(self._folder / NAME)
-        except sqlite3.OperationalError as error:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            try:
+                self._open()
+            except sqlite3.OperationalError:
+                raise  # locked, full, read-only: nothing is wrong with the file
+            except sqlite3.DatabaseError as error:
+                self._build_anew(error)
+        except sqlite3.Error as error:
             raise OSError(None, str(error)) from error
-        except sqlite3.DatabaseError as error:
-            damaged = (self._folder / NAME).replace(self._folder / f"{NAME}.damaged")
-            self._tell(f"{self._folder / NAME}: {error}. Set aside as {damaged.name}, built anew.")
-            rebuild(self._folder)
-            self._connection = _connect(self._folder / NAME)
         return self
+
+    def _open(self) -> None:
+        self._connection = _connect(self._folder / NAME)
+        try:
+            _catch_up(self._connection, self._folder)
+        except sqlite3.Error:
+            self._connection.close()
+            raise
+
+    def _build_anew(self, error: sqlite3.DatabaseError) -> None:
+        """Sets the damaged file aside; the logs have all that it had."""
+        if self._connection is not None:
+            self._connection.close()
+        damaged = (self._folder / NAME).replace(self._folder / f"{NAME}.damaged")
+        path = shown(self._folder / NAME)
+        self._tell(f"{path}: {error}. Set aside as {damaged.name}, built anew.")
+        rebuild(self._folder)
+        self._open()
 
     def __exit__(
         self,
@@ -70,14 +95,22 @@ class Database:
 
     def add(self, events: Iterable[dict[str, Any]]) -> None:
         """Takes events in, all or none; one that is known already changes nothing."""
+        try:
+            self._add(list(events))
+        except sqlite3.Error as error:
+            raise OSError(None, str(error)) from error
+
+    def _add(self, events: list[dict[str, Any]]) -> None:
         assert self._connection is not None
         try:
             with self._connection:
                 self._connection.execute("BEGIN IMMEDIATE")
                 for event in events:
                     _take(self._connection, event)
-        except sqlite3.OperationalError as error:
-            raise OSError(None, str(error)) from error
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError as error:
+            self._build_anew(error)
 
     def runs(self) -> list[dict[str, Any]]:
         """All runs, the newest first."""
@@ -106,8 +139,7 @@ def rebuild(folder: Path | None = None) -> int:
     with connection:
         connection.execute("BEGIN")
         for log in sorted((folder / "runs").glob("*.jsonl")):
-            for event in read_events(log):
-                _take(connection, event)
+            _take_log(connection, log)
     count = int(connection.execute("SELECT count(*) FROM runs").fetchone()[0])
     connection.close()
     for suffix in ("-wal", "-shm"):
@@ -129,12 +161,39 @@ def _connect(path: Path, *, journal: str = "WAL") -> sqlite3.Connection:
     return connection
 
 
+def _catch_up(connection: sqlite3.Connection, folder: Path) -> None:
+    """Takes in the logs that have grown since: a run was killed, or the database was locked."""
+    known = dict(connection.execute("SELECT run, bytes FROM logs").fetchall())
+    logs = folder / "runs"
+    if not logs.is_dir():
+        return
+    with os.scandir(logs) as entries:
+        behind = sorted(
+            Path(entry.path)
+            for entry in entries
+            if entry.name.endswith(".jsonl")
+            and known.get(entry.name.removesuffix(".jsonl")) != entry.stat().st_size
+        )
+    if behind:
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")
+            for log in behind:
+                _take_log(connection, log)
+
+
+def _take_log(connection: sqlite3.Connection, log: Path) -> None:
+    size = log.stat().st_size  # before reading: what is added meanwhile is taken next time
+    for event in read_events(log):
+        _take(connection, event)
+    _insert(connection, "logs", {"run": log.stem, "bytes": size})
+
+
 def _take(connection: sqlite3.Connection, event: dict[str, Any]) -> None:
     """One event into its table; kinds of events that have none are passed over."""
     run = event.get("run")
     if not isinstance(run, str):
         return
-    with suppress(KeyError, TypeError, AttributeError):  # an event of another hand or version
+    with suppress(*_FOREIGN):
         if event["event"] == "start":
             _insert(connection, "runs", _start(run, event))
         elif event["event"] == "result":

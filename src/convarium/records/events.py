@@ -33,9 +33,12 @@ def append(path: Path, line: dict[str, Any]) -> None:
 
 
 def read_events(path: Path) -> Iterator[dict[str, Any]]:
-    """The events of a log in order; none where there is no log. Torn lines are passed over."""
+    """The events of a log in order; none where there is no log. Torn lines are passed over.
+
+    A line ends with a line feed alone: a name may hold U+2028, which other splitters take for one.
+    """
     try:
-        lines = path.read_text("utf-8", errors="replace").splitlines()
+        lines = path.read_text("utf-8", errors="replace").split("\n")
     except FileNotFoundError:
         return
     for line in lines:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import errno
+import re
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from convarium.errors import ExhaustedError, InputError
-from convarium.files import home
+from convarium.files import home, shown
 from convarium.records.database import Database
-from convarium.records.events import SCHEMA, append, now
+from convarium.records.events import SCHEMA, append, now, read_events
 
+_IS_ID = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{6}")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -31,6 +34,7 @@ class RunLog:
         self._tell = tell
         self._copy = None if out is None else out / "log.jsonl"
         self._home: Path | None = home()
+        self._database_answers = True
         self.write("start", kind=kind, **start)
 
     def write(self, event: str, **fields: Any) -> None:
@@ -50,14 +54,51 @@ class RunLog:
             return
         try:
             append(self._home / "runs" / f"{self.id}.jsonl", line)
+        except OSError as error:
+            self._tell(
+                f"records are kept in the run's folder alone: {shown(self._home)} cannot be "
+                f"written ({error.strerror or error})."
+            )
+            self._home = None
+            return
+        if self._database_answers:
+            self._tell_database(line)
+
+    def _tell_database(self, line: dict[str, Any]) -> None:
+        """A database that does not answer is not asked again: it catches up from the logs."""
+        try:
             with Database(self._home, tell=self._tell) as database:
                 database.add([line])
         except OSError as error:
             self._tell(
-                f"records are kept in the run's folder alone: {self._home} cannot be written "
-                f"({error.strerror or error})."
+                f"the records' database does not answer ({error.strerror or error}); it takes "
+                "this run in when it is next opened."
             )
-            self._home = None
+            self._database_answers = False
+
+
+def note_end(log: Path, run: str, status: str) -> None:
+    """Gives a run that was killed the end that its log lacks, as far as it can be written."""
+    with suppress(OSError):
+        append(log, {"schema": SCHEMA, "run": run, "event": "end", "at": now(), "status": status})
+
+
+def share(log: Path) -> None:
+    """Brings the home's logs up to what a folder's own log has.
+
+    They lack what was written while the home could not be, or what a kill came between.
+    """
+    by_run: dict[str, list[dict[str, Any]]] = {}
+    for event in read_events(log):
+        if _IS_ID.fullmatch(str(event.get("run"))):
+            by_run.setdefault(event["run"], []).append(event)
+    with suppress(OSError):
+        for run, events in by_run.items():
+            own = home() / "runs" / f"{run}.jsonl"
+            known = list(read_events(own))
+            for event in events if len(known) < len(events) else ():
+                if event not in known:
+                    append(own, event)
 
 
 def _cannot_write(path: Path, error: OSError) -> InputError | ExhaustedError:

@@ -79,3 +79,4 @@ class Race:
     front_time: tuple[str, ...]  # networks that no other beats in both accuracy and milliseconds
     front_size: tuple[str, ...]  # the same in megabytes
     sentence: str  # the race in one sentence
+    skipped: int = 0  # pictures that could not be read and were left out on request

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,8 +16,12 @@ from convarium.errors import InputError
 from convarium.files import written_whole
 
 
-def save_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
+def save_weights(
+    model: nn.Module, path: str | os.PathLike[str], about: Mapping[str, str] | None = None
+) -> None:
     """Writes parameters and buffers to a safetensors file, which appears only when complete.
+
+    `about` goes into the file's metadata, such as the network's name and classes.
 
     Raises:
         InputError: the place cannot be written to.
@@ -24,11 +29,20 @@ def save_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
     """
     # Cloned, since two names of one tensor may not go into one file.
     tensors = {name: t.detach().cpu().clone().contiguous() for name, t in _state(model).items()}
+    metadata = {"format": "pt", "schema": "convarium/1", **(about or {})}
     with written_whole(path) as temporary:
         try:
-            save_file(tensors, temporary, metadata={"format": "pt", "schema": "convarium/1"})
+            save_file(tensors, temporary, metadata=metadata)
         except SafetensorError as error:
-            raise OSError(str(error)) from error
+            raise _of_the_system(error) from error
+
+
+def _of_the_system(error: SafetensorError) -> OSError:
+    """The system's own error behind a failed write; safetensors tells its number in words alone."""
+    number = re.search(r"os error ([0-9]+)", str(error))
+    if number is None:
+        return OSError(str(error))
+    return OSError(int(number[1]), os.strerror(int(number[1])))
 
 
 def load_own_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:

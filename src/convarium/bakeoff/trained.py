@@ -1,0 +1,170 @@
+"""Trained networks on disk: what a weights file says of itself, and where a run left its own."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from torch import nn
+
+from convarium import catalog
+from convarium.bakeoff.folder import LOG, WEIGHTS, weights_path
+from convarium.data import Dataset, InputForm, PixelScale
+from convarium.errors import ConvariumError, InputError, UsageError
+from convarium.facts import model_facts
+from convarium.files import home, shown
+from convarium.nets.build import build
+from convarium.records import read_events
+from convarium.train import load_own_weights
+
+MOST_CLASSES = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A network with its weights file, its classes, and how a picture is handed to it."""
+
+    network: str
+    weights: Path
+    classes: tuple[str, ...]
+    form: InputForm
+
+    def load(self) -> nn.Module:
+        """The network with these weights.
+
+        Raises:
+            InputError: the weights are not this network's.
+        """
+        channels = self.form.channels
+        model = build(self.network, num_classes=len(self.classes), in_channels=channels)
+        load_own_weights(model, self.weights)
+        return model
+
+
+def about_weights(network: str, dataset: Dataset) -> dict[str, str]:
+    """What a weights file says of itself, so that it can be used without its race."""
+    form = InputForm.of(dataset)
+    return {
+        "network": network,
+        "classes": json.dumps(dataset.classes, ensure_ascii=False),
+        "side": str(form.side),
+        "decode_side": str(form.decode_side),
+        "channels": str(form.channels),
+        "mean": json.dumps(form.scale.mean),
+        "std": json.dumps(form.scale.std),
+        "data": dataset.name,
+    }
+
+
+def read_trained(weights: Path) -> Trained:
+    """What `weights` says of itself. The file is untrusted: everything is checked.
+
+    Raises:
+        InputError: no safetensors file, or one that does not say what it needs.
+    """
+    try:
+        with safe_open(weights, framework="pt") as file:
+            about = file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{shown(weights)} cannot be read as safetensors: {error}.") from error
+    try:
+        return _trained(weights, about)
+    except (KeyError, TypeError, ValueError, RecursionError, ConvariumError) as error:
+        says = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise InputError(
+            f"{shown(weights)}: its metadata {says}. Give weights that bakeoff or train wrote."
+        ) from error
+
+
+def find_trained(run: str, network: str | None = None) -> Trained:
+    """The trained network of a run: a folder, a record's id, or a weights file.
+
+    Of several networks in a folder, the most accurate, of equal ones the faster; or `network`.
+
+    Raises:
+        InputError: there is no such run, or nothing trained in it.
+        UsageError: the run has no network of that name.
+    """
+    place = Path(run).expanduser()
+    if place.is_file():
+        return read_trained(place)
+    folder = place if place.is_dir() else _folder_of_record(run)
+    found = _weights_in(folder)
+    if not found:
+        raise InputError(f"{shown(folder)} holds no trained network. Race or train there first.")
+    if network is not None:
+        name = catalog.find(network).name
+        if name not in found:
+            raise UsageError(f"{shown(folder)} has no {name}, only {', '.join(found)}.")
+        return found[name]
+    return max(found.values(), key=_merit(folder))
+
+
+def _folder_of_record(run: str) -> Path:
+    """Where the run with that record lies. Its log is asked: it is there when no database is."""
+    logs = home() / "runs"
+    is_id = run.replace("-", "").isalnum()
+    for event in read_events(logs / f"{run}.jsonl") if is_id else ():
+        out = event.get("folder")
+        if isinstance(out, str):
+            if Path(out).is_dir():
+                return Path(out)
+            raise InputError(f"the folder of record {run} is gone: {shown(out)}.")
+    raise InputError(f"no run folder, record or weights file is named {run!r}.")
+
+
+def _weights_in(folder: Path) -> dict[str, Trained]:
+    files = [*sorted(weights_path(folder, "x").parent.glob("*.safetensors")), folder / WEIGHTS]
+    read = [read_trained(path) for path in files if path.is_file()]
+    return {trained.network: trained for trained in read}
+
+
+def _merit(folder: Path) -> Any:
+    """Accuracy, then speed, as the folder's log has them; what it does not know comes last."""
+    results = {
+        event["result"].get("model"): event["result"]
+        for event in read_events(folder / LOG)
+        if isinstance(event.get("result"), dict)
+    }
+
+    def merit(trained: Trained) -> tuple[float, float]:
+        result = results.get(trained.network, {})
+        right, total, ms = (result.get(key) for key in ("top1_correct", "top1_total", "ms_batch1"))
+        return (right / total if right and total else 0.0, -(ms or math.inf))
+
+    return merit
+
+
+def _trained(weights: Path, about: Mapping[str, str]) -> Trained:
+    network = catalog.find(about["network"])
+    classes = json.loads(about["classes"])
+    if not isinstance(classes, list) or not 1 <= len(classes) <= MOST_CLASSES:
+        raise ValueError(f"must have 1 to {MOST_CLASSES:,} classes")
+    if network.task != "classification" or not all(isinstance(name, str) for name in classes):
+        raise ValueError("are those of no classification")
+    side, decode_side, channels = (int(about[key]) for key in ("side", "decode_side", "channels"))
+    if (
+        side != model_facts(catalog.find(network.name).name).input[1]
+        or not side <= decode_side <= 2 * side
+    ):
+        raise ValueError(f"have a side of {side}, decoded at {decode_side}, not the network's")
+    mean, std = (_numbers(about[key], channels) for key in ("mean", "std"))
+    if channels not in (1, 3) or min(std) <= 0:
+        raise ValueError("have impossible channels or scales")
+    form = InputForm(side, decode_side, channels, PixelScale(mean, std))
+    return Trained(network.name, weights, tuple(classes), form)
+
+
+def _numbers(text: str, count: int) -> tuple[float, ...]:
+    numbers = json.loads(text)
+    if not isinstance(numbers, list) or len(numbers) != count:
+        raise ValueError(f"must have {count} numbers where {text[:40]!r} stands")
+    values = tuple(float(number) for number in numbers)
+    if not all(map(math.isfinite, values)):
+        raise ValueError("have numbers that are not finite")
+    return values

@@ -1,0 +1,109 @@
+"""`convarium data`: verbs on folders of pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from convarium.cli.output import AsJson, print_json
+from convarium.cli.text import bold, columns
+from convarium.files import printable
+
+if TYPE_CHECKING:
+    from convarium.data.check import Report
+
+SHOWN = 20  # lines of one kind; --json has all
+_EPILOG = "Example: convarium data check photos/ --json"
+app = typer.Typer(
+    name="data",
+    help="Look a folder of pictures over before it is trained on.",
+    epilog=_EPILOG,
+    add_completion=False,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+
+
+@app.callback()
+def _group() -> None:
+    """A group, also while it has one verb."""
+
+
+@app.command()
+def check(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR",
+            help="One folder of pictures per class, or train/ and val/ of that form.",
+        ),
+    ],
+    as_json: AsJson = False,
+) -> int:
+    """Find unreadable and suspicious files, duplicates, leaks into the test part, balance, sizes.
+
+    Exit code 3: a race would refuse the folder; 1: pictures are both trained and tested on, or
+    the same picture is of two classes; 0 otherwise.
+
+    \b
+    Example: convarium data check photos/
+    """
+    from convarium.data.check import check_folder
+
+    report = check_folder(folder.expanduser())
+    if as_json:
+        verdict = {"refused": report.refused, "spoilt": report.spoilt}
+        print_json({"check": {**asdict(report), **verdict}})
+    else:
+        print("\n\n".join(_paragraphs(report)))
+    return 3 if report.refused else 1 if report.spoilt else 0
+
+
+def _paragraphs(report: Report) -> Iterable[str]:
+    yield f"{report.folder}: {report.pictures:,} pictures"
+    if report.form is not None:
+        yield f"{bold('Cannot be raced')}\n  {report.form}"
+    for title, files in (
+        ("Unreadable: repair, remove, or race with --skip-bad", report.unreadable),
+        ("Suspicious", report.suspicious),
+        ("Passed over", report.passed_over),
+    ):
+        if files:
+            yield _listed(title, [(file.name, file.reason) for file in files])
+    yield from _twins(report)
+    for part, counts in report.balance.items():
+        rows = [(name, f"{n:,}", _bar(n, max(counts.values()))) for name, n in counts.items()]
+        yield _listed(f"Classes, {part}", rows, right="lrl")
+    sizes = [(s, f"{n:,}", _bar(n, max(report.sizes.values()))) for s, n in report.sizes.items()]
+    if sizes:
+        width, height = report.median_size or (0, 0)
+        formats = ", ".join(f"{n:,} {name}" for name, n in report.formats.items())
+        yield _listed("Sizes, by the longer side", sizes, right="lrl")
+        yield f"median {width:g}x{height:g} pixels; {formats}"
+
+
+def _twins(report: Report) -> Iterable[str]:
+    words = {"bytes": "the same file", "pixels": "the same pixels", "near": "nearly the same"}
+    leaks = [pair for pair in report.twins if pair.leak]
+    conflicts = [pair for pair in report.twins if pair.conflict and pair.kind != "near"]
+    for title, pairs in (
+        ("Trained and tested on both", leaks),
+        ("One picture, two classes", conflicts),
+        ("Duplicates", [pair for pair in report.twins if not pair.leak]),
+    ):
+        if pairs:
+            yield _listed(title, [(p.first, p.second, words[p.kind]) for p in pairs])
+
+
+def _listed(title: str, rows: Sequence[tuple[str, ...]], right: str = "") -> str:
+    cells = [tuple(map(printable, row)) for row in rows[:SHOWN]]
+    more = f"\n  and {len(rows) - SHOWN:,} more: see --json" if len(rows) > SHOWN else ""
+    return f"{bold(title)} ({len(rows):,})\n{columns((), cells, right=right, indent=2)}{more}"
+
+
+def _bar(count: int, most: int) -> str:
+    return "#" * max(1, round(30 * count / most))

@@ -1,0 +1,108 @@
+"""Opening a stranger's file, and saying in words what is wrong with it."""
+
+from __future__ import annotations
+
+import errno
+import io
+import stat
+import struct
+import zlib
+from pathlib import Path
+
+from PIL import Image
+
+MAX_BYTES = 250_000_000  # 25 megapixels of four 16-bit channels are 200 million bytes
+# What decoders raise over bytes that are none of theirs; Pillow promises no narrower set.
+FAILURES = (
+    *(ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError),
+    *(OSError, RuntimeError, SyntaxError, TypeError, ValueError, struct.error, zlib.error),
+    Image.DecompressionBombError,
+)
+READ = "JPEG, PNG, WebP, BMP or GIF"
+# Magic bytes and where they stand, for files that are no picture we read.
+_MAGIC = (
+    (0, b"II*\0", "a TIFF"),
+    (0, b"MM\0*", "a TIFF"),
+    (4, b"ftyphei", "a HEIC"),
+    (4, b"ftypmif", "a HEIC"),
+    (4, b"ftypavi", "an AVIF"),
+    (0, b"8BPS", "a Photoshop file"),
+    (0, b"\0\0\1\0", "an icon"),
+    (4, b"jP  ", "a JPEG 2000"),
+    (0, b"\xff\x4f\xff\x51", "a JPEG 2000"),
+    (0, b"\xff\x0a", "a JPEG XL"),
+    (4, b"JXL ", "a JPEG XL"),
+    (0, b"P4", "a portable bitmap"),
+    (0, b"P5", "a portable greymap"),
+    (0, b"P6", "a portable pixmap"),
+    (0, b"%PDF", "a PDF"),
+    (0, b"%!PS", "a PostScript file"),
+    (0, b"<svg", "an SVG drawing"),
+    (0, b"<?xml", "an XML file"),
+    (0, b"<!DOCTYPE", "a web page"),
+    (0, b"<html", "a web page"),
+    (0, b"PK\3\4", "a ZIP archive"),
+    (0, b"\x1f\x8b", "a gzip archive"),
+    (0, b"\x7fELF", "a program"),
+    (0, b"MZ", "a program"),
+)
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+_SYSTEM = {
+    errno.ENOENT: "it is gone, or a link to nothing",
+    errno.EACCES: "no right to read it",
+    errno.EPERM: "no right to read it",
+    errno.ELOOP: "a link that leads to itself",
+    errno.ENAMETOOLONG: "its name is too long for this system",
+    errno.ENOTDIR: "a part of its path is no folder",
+    errno.EIO: "the disk cannot read it",
+}
+
+
+def opened_file(path: Path) -> io.BufferedReader:
+    """The file, open for reading; a pipe or device is not touched, since it may never answer.
+
+    Raises:
+        OSError: it cannot be opened.
+        ValueError: it is no plain file, is empty, or is larger than `MAX_BYTES`.
+    """
+    found = path.stat()
+    for is_kind, words in _KINDS:
+        if is_kind(found.st_mode):
+            raise ValueError(f"it is {words}, no file")
+    if found.st_size == 0:
+        raise ValueError("the file is empty")
+    if found.st_size > MAX_BYTES:
+        limit = f"{MAX_BYTES // 1_000_000} million bytes"
+        raise ValueError(f"{found.st_size:,} bytes are more than {limit}; save it smaller")
+    return path.open("rb")
+
+
+def kind_of(start: bytes) -> str:
+    """What a file without a picture that we read is, from its first bytes.
+
+    >>> kind_of(b"%PDF-1.7")
+    'a PDF, no JPEG, PNG, WebP, BMP or GIF; convert it to PNG'
+    """
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
+    for at, magic, words in _MAGIC:
+        if start[at : at + len(magic)] == magic or (at == 0 and text.startswith(magic)):
+            return f"{words}, no {READ}; convert it to PNG"
+    return f"no {READ}, or its first bytes are damaged"
+
+
+def reason_of(error: BaseException) -> str:
+    """A decoder's or the system's complaint in a few words."""
+    if isinstance(error, MemoryError):
+        return "not enough memory to decode it"
+    if isinstance(error, OSError) and error.errno is not None:
+        return _SYSTEM.get(error.errno, error.strerror or str(error))
+    text = " ".join(str(error).split()).rstrip(".")
+    if "truncated" in text.lower():
+        return f"it is cut short ({text})"
+    return text or f"its data are damaged ({type(error).__name__})"

@@ -4,14 +4,18 @@ from convarium.records.database import Database, rebuild
 from convarium.records.events import read_events
 from convarium.records.log import RunLog
 from convarium.records.model import EpochPoint, Mistake, Race, Result
+from convarium.records.overview import Record, overview, select
 
 __all__ = [
     "Database",
     "EpochPoint",
     "Mistake",
     "Race",
+    "Record",
     "Result",
     "RunLog",
+    "overview",
     "read_events",
     "rebuild",
+    "select",
 ]

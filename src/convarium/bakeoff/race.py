@@ -97,9 +97,7 @@ class _Race:
             "bakeoff",
             s.out,
             tell=self.tell,
-            data=next(iter(self._data.values())).name,
-            seed=s.seed,
-            command=s.command,
+            **s.told(next(iter(self._data.values()))),
             models=list(self.entrants),
             machine=machine,
         )

@@ -42,9 +42,7 @@ def train_one(
             "train",
             settings.out,
             tell=tell,
-            data=dataset.name,
-            seed=settings.seed,
-            command=settings.command,
+            **settings.told(dataset),
             models=[name],
             machine=describe_machine(),
         )

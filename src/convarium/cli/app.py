@@ -27,6 +27,9 @@ VERBS: dict[str, tuple[str, str]] = {
     "train": ("train:train", "Train one network by its short recipe; keep weights and record."),
     "eval": ("eval_:eval_", "Evaluate trained weights: top-1 and top-5 with their interval."),
     "bakeoff": ("bakeoff:bakeoff", "Race networks on your pictures and draw the picture."),
+    "compare": ("compare:compare", "Compare what was run: table, CSV, bubble chart, page."),
+    "rerun": ("rerun:rerun", "Repeat a recorded training and say what moved."),
+    "doctor": ("doctor:doctor", "Check the installation, this machine and the records."),
     "version": ("version:version", "Print the versions of convarium and what it runs on."),
 }
 _PLAIN: dict[str, Any] = {"rich_markup_mode": None}  # rich's help takes as long as a whole `list`

@@ -119,8 +119,9 @@ def test_svg_shows_each_network_that_was_timed(tmp_path: Path) -> None:
 def test_html_has_a_chart_for_each_data_set_and_asks_no_network(tmp_path: Path) -> None:
     keep(RACE, OTHER)
     path = tmp_path / "page.html"
-    assert main(["compare", "--html", str(path)]) == 0
+    assert main(["compare", "*", "--html", str(path)]) == 0
     page = path.read_text("utf-8")
+    assert f"convarium compare &#39;*&#39; --html={path}" in page
     assert "digits: Accuracy against computation" in page
     assert "photos: Accuracy against time" in page
     assert "default-src 'none'" in page

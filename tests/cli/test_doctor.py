@@ -77,6 +77,13 @@ def test_a_home_without_the_right_to_write_is_a_problem(tmp_path: Path) -> None:
     assert (found.state, "cannot be written" in found.said) == ("problem", True)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="rights are otherwise there")
+def test_a_home_that_everybody_may_write_is_a_note(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    found = next(iter(check_home(tmp_path)))
+    assert (found.state, found.mend) == ("note", f"chmod o-w {tmp_path}")
+
+
 @pytest.mark.parametrize(("free", "state"), [(10**6, "problem"), (10**9, "note"), (10**11, "ok")])
 def test_little_disk_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, state: str

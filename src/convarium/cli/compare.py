@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import shlex
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -109,7 +108,9 @@ def compare(
     if csv_file is not None:
         _write_csv(csv_file, records)
     if html is not None:
-        _write_html(html, records)
+        asked = {"data": data, "sort": sort, "html": html}
+        options = [f"--{name}={value}" for name, value in asked.items() if value is not None]
+        _write_html(html, records, shlex.join(["convarium", "compare", *(runs or []), *options]))
     for path in (csv_file, svg, html):
         if path is not None:
             say(f"written: {path}")
@@ -174,13 +175,13 @@ def _write_svg(path: Path, records: list[Record]) -> None:
         temporary.write_text(charts[0].drawings[-1].svg_alone(), encoding="utf-8")
 
 
-def _write_html(path: Path, records: list[Record]) -> None:
+def _write_html(path: Path, records: list[Record], command: str) -> None:
     from convarium.files import written_whole
     from convarium.report.comparison import comparison_page
 
     heads = [head for head, *_ in _COLUMNS.values()]
     cells = [[(text(r), value(r)) for _, text, value, _ in _COLUMNS.values()] for r in records]
-    page = comparison_page(records, heads, cells, shlex.join(["convarium", *sys.argv[1:]]))
+    page = comparison_page(records, heads, cells, command)
     with written_whole(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 

@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import shutil
+import stat
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -121,6 +122,9 @@ def check_home(folder: Path) -> Iterator[Finding]:
         yield Finding("home", "problem", f"{there} cannot be written", mend)
     elif there != folder:
         yield Finding("home", "ok", f"{folder}, made by the first run")
+    elif os.name == "posix" and folder.stat().st_mode & stat.S_IWOTH:
+        said = f"everybody may write in {folder}, and so change the records"
+        yield Finding("home", "note", said, f"chmod o-w {folder}")
     else:
         yield Finding("home", "ok", str(folder))
     yield _probe(folder / "probe.json")

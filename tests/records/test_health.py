@@ -55,6 +55,15 @@ def test_a_file_that_is_no_database_is_a_fault() -> None:
     assert "not a database" in (check_records(folder).fault or "")
 
 
+def test_a_folder_in_the_databases_place_is_a_fault_and_is_mended() -> None:
+    folder = keep(FIRST)
+    (folder / "records.sqlite").unlink()
+    (folder / "records.sqlite").mkdir()
+    health = check_records(folder)
+    assert health.fault
+    assert repair_records(health, folder) == 1
+
+
 def test_a_lock_is_told_from_damage() -> None:
     folder = keep(FIRST)
     holder = sqlite3.connect(folder / "records.sqlite", isolation_level=None)

@@ -108,7 +108,7 @@ def test_a_locked_database_is_passed_by() -> None:
     holder.close()
     assert [one.model for one in found] == ["lenet5", "nin_cifar10"]
     assert len(told) == 1
-    assert "locked" in told[0]
+    assert "(database is locked)" in told[0]
     assert "convarium doctor --repair" in told[0]
 
 

@@ -221,7 +221,7 @@ def _load(cores: int) -> Iterator[Finding]:
 def _probe(path: Path) -> Finding:
     try:
         read = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return Finding("speed probe", "ok", "no choice kept yet")
     except (OSError, ValueError, RecursionError) as error:
         said = f"{path} cannot be read ({error}); it is measured again when needed"

@@ -38,7 +38,7 @@ def check_records(folder: Path | None = None) -> Health:
     logs = sorted((folder / "runs").glob("*.jsonl"))
     torn = {log.name: count for log in logs if (count := _torn_lines(log))}
     path = folder / NAME
-    if not path.is_file():
+    if not path.exists():
         return Health(False, logs=len(logs), not_indexed=tuple(log.stem for log in logs), torn=torn)
     try:
         fault, known, results = _look_into(path)

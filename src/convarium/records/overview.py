@@ -83,8 +83,9 @@ def overview(folder: Path | None = None, *, tell: Callable[[str], None] = print)
         with Database(folder, tell=tell, wait=WAIT_SECONDS) as database:
             return of_database(database)
     except (OSError, sqlite3.DatabaseError) as error:
+        reason = getattr(error, "strerror", None) or error
         tell(
-            f"the records' database cannot be read ({error}); read from the logs in {logs} "
+            f"the records' database cannot be read ({reason}); read from the logs in {logs} "
             "instead. convarium doctor --repair builds it anew."
         )
     return of_events(event for log in sorted(logs.glob("*.jsonl")) for event in read_events(log))

@@ -191,9 +191,7 @@ def _reasons(results: Iterable[Result]) -> str:
 def start_of(settings: Settings, dataset: Dataset, models: list[str]) -> dict[str, Any]:
     """What a record says of a run at its start, beside its machine."""
     return {
-        "data": dataset.name,
-        "seed": settings.seed,
-        "command": settings.command,
+        **settings.told(dataset),
         "models": models,
         "folder": exact(settings.out.absolute()),
         "skipped": [list(pair) for pair in dataset.skipped],

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from convarium import catalog
+from convarium import __version__, catalog
 from convarium.errors import UsageError
+
+if TYPE_CHECKING:
+    from convarium.data import Dataset
 
 LINE_UPS: dict[str, tuple[str, ...]] = {
     "small": (
@@ -56,6 +60,19 @@ class Settings:
             raise UsageError(f"--minutes must be above 0, not {self.minutes:g}.")
         if self.seed < 0:
             raise UsageError(f"--seed must be at least 0, not {self.seed}.")
+
+    def told(self, dataset: Dataset) -> dict[str, Any]:
+        """What the start of a run's log keeps, so that `rerun` can do the same again."""
+        place = self.data if self.data == "digits" else str(Path(self.data).expanduser().resolve())
+        return {
+            "data": dataset.name,
+            "seed": self.seed,
+            "command": self.command,
+            "data_place": place,
+            "data_fingerprint": dataset.fingerprint,
+            "minutes": self.minutes,
+            "convarium": __version__,
+        }
 
     def line_up(self, kind: str) -> list[str]:
         """Catalog names of the networks to race, each once.

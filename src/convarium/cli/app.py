@@ -32,6 +32,9 @@ VERBS: dict[str, tuple[str, str]] = {
     "data": ("data:app", "Look a folder of pictures over before it is trained on."),
     "bakeoff": ("bakeoff:bakeoff", "Race networks on your pictures and draw the picture."),
     "convert": ("convert:convert", "Convert weights of others, or to others' names."),
+    "compare": ("compare:compare", "Compare what was run: table, CSV, bubble chart, page."),
+    "rerun": ("rerun:rerun", "Repeat a recorded training and say what moved."),
+    "doctor": ("doctor:doctor", "Check the installation, this machine and the records."),
     "version": ("version:version", "Print the versions of convarium and what it runs on."),
 }
 _PLAIN: dict[str, Any] = {"rich_markup_mode": None}  # rich's help takes as long as a whole `list`

@@ -1,4 +1,4 @@
-"""Network names on the command line: completion, and the catalog's name of what was typed."""
+"""Networks and runs on the command line: completion, and the catalog's name of what was typed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from convarium import catalog
+from convarium.files import home
 
 
 def complete(incomplete: str) -> list[str]:
@@ -24,6 +25,15 @@ def complete_family(incomplete: str) -> list[str]:
     """Families of the catalog that begin with what was typed so far."""
     families = dict.fromkeys(row.family for row in catalog.CATALOG.values())
     return [family for family in families if family.startswith(incomplete)]
+
+
+def complete_record(incomplete: str) -> list[str]:
+    """Ids of runs, the newest first, and networks; from the names of the logs alone."""
+    try:
+        runs = sorted((log.stem for log in (home() / "runs").glob("*.jsonl")), reverse=True)
+    except OSError:
+        runs = []
+    return [run for run in runs if run.startswith(incomplete)] + complete(incomplete)
 
 
 NetworkName = Annotated[

@@ -87,7 +87,9 @@ class Watcher:
         self._models = event.models
         self.finished = len(event.kept)
         sizes = f"{event.train_size:,} pictures to train on, {event.test_size:,} to test"
-        self._line(f"{_networks(event.models)} on {event.data}: {sizes}, {event.classes} classes.")
+        many = len(event.models)
+        who = "1 network races" if many == 1 else f"{many} networks race"
+        self._line(f"{who} on {event.data}: {sizes}, {event.classes} classes.")
         if event.kept:
             of = f"{len(event.kept)} of {len(event.models)}"
             self._line(f"kept from an earlier call, {of}: {', '.join(event.kept)} (--fresh: anew)")

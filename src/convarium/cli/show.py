@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from convarium import catalog, facts
+from convarium import catalog
 from convarium.catalog import Network
 from convarium.cli.layers import layer_table
 from convarium.cli.names import NetworkName
 from convarium.cli.output import AsJson, print_json
 from convarium.cli.text import bold, columns, paragraph, shape
 from convarium.cost import table
-from convarium.facts import Count, ErrorRate, ModelFacts, Peer, model_facts
+
+if TYPE_CHECKING:
+    from convarium.facts import Count, ErrorRate, ModelFacts, Peer
 
 _FROM_MEMORY = " (from memory)"  # recalled, not looked up in the source
 
@@ -23,9 +25,12 @@ def show(name: NetworkName, as_json: AsJson = False) -> None:
     \b
     Example: convarium show resnet50
     """
+    # Not above: the Tab key loads this file, and need not wait for the readers of the facts.
+    from convarium.facts import model_facts, paper_recipes
+
     row = catalog.find(name)
     known, totals = model_facts(row.name), table.totals(row.name)
-    recipe = facts.paper_recipes().get(known.recipe) if known.recipe else None
+    recipe = paper_recipes().get(known.recipe) if known.recipe else None
     if as_json:
         print_json(
             {

@@ -42,18 +42,34 @@ class Database:
     """The records of one home folder. Use as a context; several processes may do so at once.
 
     A file that is no database any more is set aside under another name and built anew from the
-    logs.
+    logs. `wait` is how many seconds to wait for a lock of another program.
 
     Raises:
-        OSError: the folder cannot be written.
+        OSError: the folder cannot be written, or the database is locked.
     """
 
-    def __init__(self, folder: Path | None = None, *, tell: Callable[[str], None] = print) -> None:
+    def __init__(
+        self,
+        folder: Path | None = None,
+        *,
+        tell: Callable[[str], None] = print,
+        wait: float = BUSY_SECONDS,
+    ) -> None:
         self._folder = folder or home()
         self._tell = tell
+        self._wait = wait
         self._connection: sqlite3.Connection | None = None
 
+    @classmethod
+    def in_memory(cls) -> Database:
+        """An empty one that is gone when it is closed."""
+        database = cls()
+        database._connection = _connect(Path(":memory:"))
+        return database
+
     def __enter__(self) -> Database:
+        if self._connection is not None:
+            return self
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             try:
@@ -67,7 +83,7 @@ class Database:
         return self
 
     def _open(self) -> None:
-        self._connection = _connect(self._folder / NAME)
+        self._connection = _connect(self._folder / NAME, wait=self._wait)
         try:
             _catch_up(self._connection, self._folder)
         except sqlite3.Error:
@@ -78,7 +94,7 @@ class Database:
         """Sets the damaged file aside; the logs have all that it had."""
         if self._connection is not None:
             self._connection.close()
-        damaged = (self._folder / NAME).replace(self._folder / f"{NAME}.damaged")
+        damaged = set_aside(self._folder)
         path = shown(self._folder / NAME)
         self._tell(f"{path}: {error}. Set aside as {damaged.name}, built anew.")
         rebuild(self._folder)
@@ -114,17 +130,32 @@ class Database:
 
     def runs(self) -> list[dict[str, Any]]:
         """All runs, the newest first."""
-        return self._rows("SELECT * FROM runs ORDER BY started DESC, run DESC")
+        return self._whole("SELECT * FROM runs ORDER BY started DESC, run DESC")
 
     def results(self, model: str = "%") -> list[dict[str, Any]]:
         """All results of networks whose name is LIKE `model`, the newest first."""
-        query = "SELECT * FROM results WHERE model LIKE ? ORDER BY at DESC, run, model"
-        return self._rows(query, model)
+        newest = "ORDER BY at DESC, run DESC, model"
+        return self._whole(f"SELECT * FROM results WHERE model LIKE ? {newest}", model)
 
-    def _rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
+    def query(self, query: str, *values: Any) -> list[dict[str, Any]]:
+        """The rows of one SELECT, as they are.
+
+        Raises:
+            sqlite3.DatabaseError: the file is damaged behind its first page.
+        """
         assert self._connection is not None
-        found = [dict(row) for row in self._connection.execute(query, values)]
+        return [dict(row) for row in self._connection.execute(query, values)]
+
+    def _whole(self, query: str, *values: Any) -> list[dict[str, Any]]:
+        found = self.query(query, *values)
         return [{**row, "details": json.loads(row["details"])} for row in found]
+
+
+def set_aside(folder: Path) -> Path:
+    """Gives a damaged database another name, and takes away its write-ahead log; the new path."""
+    for suffix in ("-wal", "-shm"):
+        (folder / f"{NAME}{suffix}").unlink(missing_ok=True)
+    return (folder / NAME).replace(folder / f"{NAME}.damaged")
 
 
 def rebuild(folder: Path | None = None) -> int:
@@ -148,8 +179,8 @@ def rebuild(folder: Path | None = None) -> int:
     return count
 
 
-def _connect(path: Path, *, journal: str = "WAL") -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+def _connect(path: Path, *, journal: str = "WAL", wait: float = BUSY_SECONDS) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=wait, isolation_level=None)
     try:
         connection.row_factory = sqlite3.Row
         connection.execute(f"PRAGMA journal_mode={journal}")
@@ -205,7 +236,7 @@ def _take(connection: sqlite3.Connection, event: dict[str, Any]) -> None:
 
 def _start(run: str, event: dict[str, Any]) -> dict[str, Any]:
     told = {name: event.get(name) for name in ("kind", "data", "seed", "command")}
-    details = json.dumps(event, ensure_ascii=False)
+    details = json.dumps(event, ensure_ascii=False, allow_nan=False)
     return {"run": run, **told, "started": event["at"], "status": "open", "details": details}
 
 
@@ -213,7 +244,7 @@ def _result(run: str, event: dict[str, Any]) -> dict[str, Any]:
     result = event["result"]
     row = {"run": run, "model": result["model"], "key": event.get("key"), "at": event["at"]}
     numbers = {name: result.get(name) for name in _NUMBERS}
-    details = json.dumps(result, ensure_ascii=False)
+    details = json.dumps(result, ensure_ascii=False, allow_nan=False)
     return {**row, "status": result.get("status"), **numbers, "details": details}
 
 

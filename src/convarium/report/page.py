@@ -10,6 +10,7 @@ import tempfile
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import jinja2
 from markupsafe import Markup
@@ -73,32 +74,44 @@ def _render(race: Race) -> tuple[str, list[Drawing]]:
         _Card(net, confusion_chart(net, race.classes), mixups(net, race.classes)) for net in nets
     ]
     drawings = [*bubbles, *curves, history, *(card.confusion for card in cards if card.confusion)]
-    scripts = [bundle(), _own("report.js")]
-    html = (
-        _environment()
-        .get_template("report.html")
-        .render(
-            race=race,
-            nets=nets,
-            rows=table(nets),
-            columns=COLUMNS,
-            leaders=leaders(nets),
-            bubbles=bubbles,
-            curves=curves,
-            history=history,
-            winners=winners(),
-            human=facts.background()["ilsvrc"]["human_top5"],
-            cards=cards,
-            tokens=TOKENS,
-            specs={drawing.name: drawing.spec for drawing in drawings},
-            fluid=[drawing.name for drawing in drawings if drawing.fluid],
-            style=Markup(_own("style.css")),
-            scripts=[Markup(script) for script in scripts],
-            hashes=[_hash(script) for script in scripts],
-            version=convarium.__version__,
-        )
+    html = render(
+        "report.html",
+        drawings,
+        race=race,
+        nets=nets,
+        rows=table(nets),
+        columns=COLUMNS,
+        leaders=leaders(nets),
+        bubbles=bubbles,
+        curves=curves,
+        history=history,
+        winners=winners(),
+        human=facts.background()["ilsvrc"]["human_top5"],
+        cards=cards,
     )
     return html, drawings
+
+
+def render(template: str, drawings: list[Drawing], **fields: Any) -> str:
+    """One of the report's pages as text: style, scripts and live charts are in it.
+
+    Args:
+        template: its file in this folder, which extends frame.html.
+        drawings: every chart on the page.
+        fields: what the template shows.
+    """
+    scripts = [bundle(), _own("report.js")]
+    page = _environment().get_template(template)
+    return page.render(
+        **fields,
+        tokens=TOKENS,
+        specs={drawing.name: drawing.spec for drawing in drawings},
+        fluid=[drawing.name for drawing in drawings if drawing.fluid],
+        style=Markup(_own("style.css")),
+        scripts=[Markup(script) for script in scripts],
+        hashes=[_hash(script) for script in scripts],
+        version=convarium.__version__,
+    )
 
 
 def _environment() -> jinja2.Environment:

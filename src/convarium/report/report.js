@@ -95,7 +95,8 @@
       const compare = (a, b) => {
         const [x, y] = [value(a), value(b)];
         if (x === "" || y === "") return (x === "") - (y === "");
-        const order = at === 0 ? x.localeCompare(y) : Number(x) - Number(y);
+        const apart = Number(x) - Number(y);
+        const order = at === 0 || Number.isNaN(apart) ? x.localeCompare(y) : apart;
         return down ? -order : order;
       };
       body.append(...[...body.rows].sort(compare));

@@ -138,7 +138,7 @@ class _Race:
         """All results in line-up order, timed together unless all were timed together before."""
         done = [name for name in names if self.results[name].status == "done"]
         if not done:
-            raise ConvariumError(f"no network finished: {self._reasons()}")
+            raise ConvariumError(f"no network finished: {_reasons(self.results)}")
         if any(self.results[name].ms_batch1 is None for name in done):
             self.listen(TimingStarted(tuple(done), 2 * SECONDS * len(done)))
             parts = [
@@ -151,10 +151,6 @@ class _Race:
             result = self.results[name]
             log.write("result", key=self.entrants[name].key, result=result_to_dict(result))
         return [self.results[name] for name in names]
-
-    def _reasons(self) -> str:
-        reasons = {next(iter(r.unavailable.values()), "") for r in self.results.values()}
-        return "; ".join(sorted(reasons))
 
     def _race(self, started: str, machine: dict[str, Any], results: list[Result]) -> Race:
         s = self.settings
@@ -180,6 +176,11 @@ class _Race:
             sentence=sentence(front_time, front_size),
             skipped=len(some.skipped),
         )
+
+
+def _reasons(results: dict[str, Result]) -> str:
+    reasons = {next(iter(result.unavailable.values()), "") for result in results.values()}
+    return "; ".join(sorted(reasons))
 
 
 def start_of(settings: Settings, dataset: Dataset, models: list[str]) -> dict[str, Any]:

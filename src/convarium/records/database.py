@@ -118,7 +118,9 @@ class Database:
 
     def results(self, model: str = "%") -> list[dict[str, Any]]:
         """All results of networks whose name is LIKE `model`, the newest first."""
-        return self._rows("SELECT * FROM results WHERE model LIKE ? ORDER BY at DESC", model)
+        return self._rows(
+            "SELECT * FROM results WHERE model LIKE ? ORDER BY at DESC, run DESC, model", model
+        )
 
     def _rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
         assert self._connection is not None

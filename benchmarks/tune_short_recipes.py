@@ -42,6 +42,7 @@ def _variants(recipe: Recipe, options: argparse.Namespace) -> Iterator[Recipe]:
     grid = {
         "epochs": options.epochs,
         "lr": options.lr,
+        "batch": options.batch,
         "warmup": options.warmup,
         "shift_px": options.shift,
         "init": options.init,
@@ -55,8 +56,8 @@ def _try(network: str, digits: Dataset, recipe: Recipe, plan: Plan, seed: int) -
     torch.manual_seed(seed)
     model = create_model(network, num_classes=10, in_channels=1)
     shown = (
-        f"{network} epochs {recipe.epochs} lr {recipe.lr:g} warmup {recipe.warmup:g} "
-        f"shift {recipe.shift_px} init {recipe.init} seed {seed}:"
+        f"{network} epochs {recipe.epochs} lr {recipe.lr:g} batch {recipe.batch} "
+        f"warmup {recipe.warmup:g} shift {recipe.shift_px} init {recipe.init} seed {seed}:"
     )
     losses, seconds = [], 0.0
     try:
@@ -77,6 +78,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("networks", nargs="+")
     parser.add_argument("--lr", type=float, nargs="*", default=[])
     parser.add_argument("--epochs", type=int, nargs="*", default=[])
+    parser.add_argument("--batch", type=int, nargs="*", default=[])
     parser.add_argument("--warmup", type=float, nargs="*", default=[])
     parser.add_argument("--shift", type=int, nargs="*", default=[])
     parser.add_argument("--init", nargs="*", default=[])

@@ -9,7 +9,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from convarium.api import create_model, measure_cost, verify
+    from convarium.api import (
+        create_model,
+        diff,
+        export_weights,
+        features_at,
+        freeze,
+        load_weights,
+        max_batch,
+        measure_cost,
+        predict_memory,
+        verify,
+    )
     from convarium.catalog import list_models
     from convarium.errors import ConvariumError
     from convarium.facts import ModelFacts
@@ -19,9 +30,16 @@ _HOMES = {
     "ConvariumError": "convarium.errors",
     "ModelFacts": "convarium.facts",
     "create_model": "convarium.api",
+    "diff": "convarium.api",
     "list_models": "convarium.catalog",
+    "max_batch": "convarium.api",
+    "export_weights": "convarium.api",
+    "features_at": "convarium.api",
+    "freeze": "convarium.api",
+    "load_weights": "convarium.api",
     "measure_cost": "convarium.api",
     "model_facts": "convarium.api",
+    "predict_memory": "convarium.api",
     "verify": "convarium.api",
 }
 __all__ = [
@@ -29,9 +47,16 @@ __all__ = [
     "ModelFacts",
     "__version__",
     "create_model",
+    "diff",
+    "export_weights",
+    "features_at",
+    "freeze",
     "list_models",
+    "load_weights",
+    "max_batch",
     "measure_cost",
     "model_facts",
+    "predict_memory",
     "verify",
 ]
 

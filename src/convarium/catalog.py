@@ -11,16 +11,10 @@ from __future__ import annotations
 import fnmatch
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from convarium.departures import departures_of
 from convarium.errors import unknown_name
-
-if TYPE_CHECKING:
-    from convarium.facts import ModelFacts
-
-if TYPE_CHECKING:
-    from convarium.facts import ModelFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +221,7 @@ ALIASES: dict[str, str] = {
     "resnet34": "resnet34_b",
     "squeezenet": "squeezenet1_0",
     "mobilenet_v1": "mobilenet_v1_100_224",
+    "yolov3": "yolov3_416",
     "densenet_bc100": "densenet_bc_100_12_cifar",
     "wide_resnet50_2": "wrn_50_2_bottleneck",
     "wide_resnet101_2": "wrn_101_2_bottleneck",
@@ -234,14 +229,6 @@ ALIASES: dict[str, str] = {
 }
 
 # Native inputs, (channels, height, width) in pixels, of the networks that the ledger has not.
-BEYOND_LEDGER: dict[str, tuple[int, int, int]] = {
-    "lenet_caffe": (1, 28, 28),
-    "extraction": (3, 224, 224),
-    "vgg_a_32px": (3, 32, 32),
-    "googlenet_32px": (3, 32, 32),
-    "squeezenet_32px": (3, 32, 32),
-    "mobilenet_v1_050_32px": (3, 32, 32),
-}
 
 
 def find(name: str) -> Network:
@@ -257,20 +244,6 @@ def find(name: str) -> Network:
     if key not in CATALOG:
         raise unknown_name("network", name, [*CATALOG, *ALIASES])
     return CATALOG[key]
-
-
-def facts_of(name: str) -> ModelFacts:
-    """What is known of a built network, by its name or an alias.
-
-    Raises:
-        UsageError: no network has that name.
-
-    >>> facts_of("vgg16").input
-    (3, 224, 224)
-    """
-    from convarium.facts import model_facts  # reads YAML, which listing need not wait for
-
-    return model_facts(find(name).name)
 
 
 def list_models(

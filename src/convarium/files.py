@@ -13,9 +13,14 @@ from convarium.errors import ConvariumError, ExhaustedError, InputError
 
 
 def home() -> Path:
-    """The folder of the user's records and choices: $CONVARIUM_HOME, or the default."""
-    named = os.environ.get("CONVARIUM_HOME")
-    return Path(named) if named else Path.home() / ".local" / "share" / "convarium"
+    """The folder of the user's records and choices.
+
+    $CONVARIUM_HOME, else convarium under $XDG_DATA_HOME, else ~/.local/share/convarium.
+    """
+    named, shared = os.environ.get("CONVARIUM_HOME"), os.environ.get("XDG_DATA_HOME")
+    if named:
+        return Path(named)
+    return (Path(shared) if shared else Path.home() / ".local" / "share") / "convarium"
 
 
 def printable(text: str) -> str:

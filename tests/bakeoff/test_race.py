@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from typing import Any
 
 import pytest
 
-from convarium.bakeoff.entrant import Entrant
+from convarium.bakeoff.entrant import Entrant, entrant
 from convarium.bakeoff.events import NetworkFailed, NetworkStarted, RaceEvent, RaceStarted
 from convarium.bakeoff.folder import alone_in, finished_before
 from convarium.bakeoff.race import race
 from convarium.bakeoff.settings import Settings
 from convarium.bakeoff.single import train_one
+from convarium.data import Dataset, load_dataset
 from convarium.errors import ConvariumError, InputError, UsageError
 from convarium.evaluate import wilson_interval
 from convarium.records import Database, Race, Result, read_events
@@ -25,6 +27,11 @@ def run(settings: Settings) -> tuple[Race, list[RaceEvent]]:
     """The race and what it told."""
     events: list[RaceEvent] = []
     return race(settings, listen=events.append, tell=print), events
+
+
+def few() -> Dataset:
+    """The digits, as lenet5 takes them."""
+    return load_dataset("digits", side=32)
 
 
 def kept(events: list[RaceEvent]) -> tuple[str, ...]:
@@ -104,6 +111,17 @@ def test_another_race_in_the_folder_keeps_nothing(
 ) -> None:
     run(settings(models=("lenet5",)))
     assert kept(run(settings(models=("lenet5",), **change))[1]) == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "same"), [({"sources": {"lr": "elsewhere"}}, True), ({"lr": 0.5}, False)]
+)
+def test_the_key_is_of_values_not_of_their_sources(
+    settings: Make, change: dict[str, Any], same: bool
+) -> None:
+    one = entrant("lenet5", few(), settings())
+    other = replace(one, recipe=replace(one.recipe, **change))
+    assert (one.key == other.key) == same
 
 
 def test_the_same_seed_gives_the_same_result(settings: Make) -> None:

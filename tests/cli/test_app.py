@@ -55,7 +55,7 @@ def test_a_misspelt_verb_gets_the_closest(capsys: pytest.CaptureFixture[str]) ->
     assert main(["versoin"]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "Did you mean 'version'?" in captured.err
+    assert "Did you mean 'version'" in captured.err
     assert captured.err.count("\n") == 1
 
 

@@ -95,9 +95,3 @@ def test_lenets_layers_sum_to_the_printed_totals() -> None:
 def test_squeezenets_rows_sum_to_the_printed_total() -> None:
     of = {f.fact.what: f.fact.value for f in printed_facts("squeezenet1_0")}
     assert sum(value for what, value in of.items() if what.startswith("params of ")) == 1_248_424
-
-
-def test_reasons_know_a_common_beginning() -> None:
-    fact = "layers beside the rows of the table"
-    assert "average-pooled" in (facts.difference_reason("stochastic_depth_110", fact) or "")
-    assert facts.difference_reason("vgg_d", fact) is None

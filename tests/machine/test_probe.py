@@ -17,18 +17,20 @@ SLOW, FAST = 0.02, 0.001
 class Steps:
     """Makes steps that sleep; counts how often it is asked."""
 
-    def __init__(self, fastest: tuple[str, str]) -> None:
-        self.fastest, self.asked = fastest, 0
+    def __init__(self, fastest: tuple[str, str], threads: int | None = None) -> None:
+        self.fastest, self.threads, self.asked = fastest, threads, 0
 
     def __call__(self, plan: Plan):
         self.asked += 1
-        seconds = FAST if (plan.precision, plan.layout) == self.fastest else SLOW
-        return lambda: time.sleep(seconds)
+        is_fast = (plan.precision, plan.layout) == self.fastest
+        is_fast = is_fast and self.threads in (None, plan.threads)
+        return lambda: time.sleep(FAST if is_fast else SLOW)
 
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch) -> None:
-    monkeypatch.setattr(probe, "SECONDS", 0.1)
+    monkeypatch.setattr(probe, "SECONDS", (0.1, 0.1))
+    monkeypatch.setattr(probe, "available_cores", lambda: 2)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -36,7 +38,17 @@ def _short(monkeypatch) -> None:
 def test_the_fastest_is_chosen(precision, layout) -> None:
     plan = choose_plan("net", Steps((precision, layout)))
     assert (plan.precision, plan.layout) == (precision, layout)
-    assert "probe of" in plan.chosen_by
+    assert plan.chosen_by.startswith("probe: ")
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_better_number_of_threads_is_chosen(threads) -> None:
+    plan = choose_plan("net", Steps(("fp32", "contiguous"), threads))
+    assert plan.threads == threads
+
+
+def test_a_fixed_number_of_threads_is_not_measured() -> None:
+    assert choose_plan("net", Steps(("fp32", "contiguous"), 1), threads=2).threads == 2
 
 
 def test_the_choice_is_kept_and_not_measured_again() -> None:
@@ -65,7 +77,7 @@ def test_half_a_decision_leaves_the_other_half_to_the_probe() -> None:
     choose_plan("net", Steps(("bf16", "contiguous")))
     steps = Steps(("fp32", "channels_last"))
     plan = choose_plan("net", steps, precision="fp32")
-    assert (plan.precision, plan.layout, steps.asked) == ("fp32", "channels_last", 2)
+    assert (plan.precision, plan.layout, steps.asked) == ("fp32", "channels_last", 2 + 2)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 import torch
 
-from convarium import catalog, facts
+from convarium import facts
 from convarium.errors import UsageError
 from convarium.facts import LayerRow
 from convarium.nets import vgg
@@ -50,7 +50,7 @@ NOT_COUNTABLE = {
 def _judged(net: Network, name: str, rows: tuple[LayerRow, ...] | None = None) -> list[Verdict]:
     return judge(
         net,
-        facts=catalog.facts_of(name),
+        facts=facts.model_facts(name),
         rows=known_rows(name) if rows is None else rows,
         printed=facts.printed_facts(name),
     )
@@ -140,7 +140,7 @@ def test_a_printed_number_that_is_off_is_found() -> None:
     (printed,) = [f for f in facts.printed_facts("vgg_a") if f.fact.what == "params"]
     wrong = dataclasses.replace(printed, fact=dataclasses.replace(printed.fact, value=134e6))
     verdicts = judge(
-        build("vgg_a"), facts=catalog.facts_of("vgg_a"), rows=known_rows("vgg_a"), printed=[wrong]
+        build("vgg_a"), facts=facts.model_facts("vgg_a"), rows=known_rows("vgg_a"), printed=[wrong]
     )
     assert _unexplained(verdicts) == {"params"}
 

@@ -15,12 +15,13 @@ import torch
 from PIL import Image
 from torch import nn
 
-from convarium import __version__, catalog
+from convarium import __version__
 from convarium.bakeoff.settings import Settings
 from convarium.bakeoff.trained import about_weights
 from convarium.cost.report import cost_of
 from convarium.data import Dataset, Split
 from convarium.evaluate import Evaluation, evaluate
+from convarium.facts import model_facts
 from convarium.machine import PeakMemory, Plan
 from convarium.nets.build import build
 from convarium.recipes import Recipe, recipe_for
@@ -47,12 +48,13 @@ class Entrant:
     def key(self) -> str:
         """What makes two runs the same: network, data, recipe, seed, options, versions."""
         s = self.settings
+        recipe = {k: v for k, v in self.recipe.to_dict().items() if k != "sources"}
         told = {
             "model": self.name,
             "data": self.dataset.fingerprint,
             "side": self.dataset.side,
             "channels": self.dataset.channels,
-            "recipe": self.recipe.to_dict(),
+            "recipe": recipe,
             "seed": s.seed,
             "asked": [s.epochs, s.minutes, s.precision, s.layout, s.threads],
             "versions": [__version__, torch.__version__],
@@ -94,7 +96,6 @@ class Entrant:
     def run(self, model: nn.Module, plan: Plan, weights: Path, listen: Listener) -> Result:
         """Trains and evaluates `model`, saves its weights, and gives the result without speed."""
         curve: list[EpochPoint] = []
-        finished: RunFinished | None = None
         with PeakMemory() as peak:
             for event in self._fit(model, plan):
                 listen(event)
@@ -103,38 +104,20 @@ class Entrant:
                     curve.append(EpochPoint(*point))
                 elif isinstance(event, RunFinished):
                     finished = event
-        assert finished is not None
         told = evaluate(model, self.dataset.test, prepare=self.dataset.prepare, plan=plan)
         save_weights(model, weights, about_weights(self.name, self.dataset))
-        params, macs = self.cost()
-        low, high = told.top1_interval
-        fields: dict[str, Any] = {
-            "model": self.name,
-            "status": "done",
-            "seed": self.settings.seed,
+        measured: dict[str, Any] = {
             "epochs": finished.epochs,
-            "top1_correct": told.top1_correct,
-            "top1_total": told.total,
-            "top1_low": low,
-            "top1_high": high,
-            "top5_correct": told.top5_correct,
-            "params": params,
-            "macs": macs,
-            "megabytes": _megabytes(model),
             "train_seconds": finished.seconds,
-            **dict.fromkeys(SPEED),
+            "megabytes": _megabytes(model),
             "peak_bytes": peak.bytes,
-            "joules_per_image": None,
-            "confusion": told.confusion,
             "curve": tuple(curve),
-            "mistakes": tuple(_mistakes(told, self.dataset.test)),
-            "recipe": self.recipe.to_dict(),
             "plan": plan.to_dict(),
-            "unavailable": dict.fromkeys((*SPEED, "joules_per_image"), NOT_TIMED),
         }
+        unavailable = dict.fromkeys((*SPEED, "joules_per_image"), NOT_TIMED)
         if peak.bytes is None:
-            fields["unavailable"]["peak_bytes"] = f"not available: {peak.reason}"
-        return Result(**fields)
+            unavailable["peak_bytes"] = f"not available: {peak.reason}"
+        return Result(**measured, **_scores(told, self.dataset.test), **_told(self, unavailable))
 
     def _build(self) -> nn.Module:
         return build(
@@ -161,7 +144,7 @@ def entrant(name: str, dataset: Dataset, settings: Settings) -> Entrant:
 
 def native_side(name: str) -> int:
     """Height in pixels of the pictures that a network takes."""
-    return catalog.facts_of(name).input[1]
+    return model_facts(name).input[1]
 
 
 def failed(name: str, settings: Settings, reason: str) -> Result:
@@ -174,6 +157,35 @@ def failed(name: str, settings: Settings, reason: str) -> Result:
 
 
 _TOLD = ("model", "status", "seed", "recipe", "plan", "unavailable")
+
+
+def _scores(told: Evaluation, split: Split) -> dict[str, Any]:
+    """The fields of a result that come from the test pictures."""
+    low, high = told.top1_interval
+    return {
+        "top1_correct": told.top1_correct,
+        "top1_total": told.total,
+        "top1_low": low,
+        "top1_high": high,
+        "top5_correct": told.top5_correct,
+        "confusion": told.confusion,
+        "mistakes": tuple(_mistakes(told, split)),
+    }
+
+
+def _told(one: Entrant, unavailable: dict[str, str]) -> dict[str, Any]:
+    """The fields that are known without training, and those that are not had yet."""
+    params, macs = one.cost()
+    return {
+        "model": one.name,
+        "status": "done",
+        "seed": one.settings.seed,
+        "params": params,
+        "macs": macs,
+        "recipe": one.recipe.to_dict(),
+        **dict.fromkeys((*SPEED, "joules_per_image")),
+        "unavailable": unavailable,
+    }
 
 
 def _megabytes(model: nn.Module) -> float:

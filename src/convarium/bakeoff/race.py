@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ from convarium.data import Dataset, load_dataset, survey_dataset
 from convarium.errors import ConvariumError, ExhaustedError
 from convarium.files import exact, printable
 from convarium.machine import Plan, describe_machine
+from convarium.machine.plan import LAYOUTS, PRECISIONS
 from convarium.records import Race, Result, RunLog
 from convarium.records.codec import result_to_dict
 from convarium.records.events import now
@@ -49,6 +50,7 @@ def race(settings: Settings, *, listen: Listener, tell: Callable[[str], None]) -
         InputError: unusable data or folder.
         ExhaustedError: no memory or disk left.
     """
+    check_plan(settings)
     with alone_in(settings.out):
         for sentence_ in tidy(settings.out):
             tell(sentence_)
@@ -82,7 +84,8 @@ class _Race:
             log.write("end", status=kind)
             raise
         log.write("end", status="done")
-        return self._race(started, machine, results)
+        first = next(iter(self.entrants.values()))
+        return _race(self.settings, first.dataset, machine, results, started)
 
     def _dataset(self, name: str) -> Dataset:
         """The data at the side that the network takes; loaded once a side."""
@@ -138,7 +141,7 @@ class _Race:
         """All results in line-up order, timed together unless all were timed together before."""
         done = [name for name in names if self.results[name].status == "done"]
         if not done:
-            raise ConvariumError(f"no network finished: {_reasons(self.results)}")
+            raise ConvariumError(f"no network finished: {_reasons(self.results.values())}")
         if any(self.results[name].ms_batch1 is None for name in done):
             self.listen(TimingStarted(tuple(done), 2 * SECONDS * len(done)))
             parts = [
@@ -152,34 +155,36 @@ class _Race:
             log.write("result", key=self.entrants[name].key, result=result_to_dict(result))
         return [self.results[name] for name in names]
 
-    def _race(self, started: str, machine: dict[str, Any], results: list[Result]) -> Race:
-        s = self.settings
-        some = next(iter(self.entrants.values())).dataset
-        done = [r for r in results if r.status == "done"]
-        accuracy = {r.model: r.top1_correct / r.top1_total for r in done}
-        front_time = front({r.model: (accuracy[r.model], r.ms_batch1) for r in done})
-        front_size = front({r.model: (accuracy[r.model], r.megabytes) for r in done})
-        return Race(
-            data=some.name,
-            classes=some.classes,
-            train_size=len(some.train),
-            test_size=len(some.test),
-            side=some.side,
-            channels=some.channels,
-            seed=s.seed,
-            command=s.command,
-            started=started,
-            machine=machine,
-            results=tuple(results),
-            front_time=front_time,
-            front_size=front_size,
-            sentence=sentence(front_time, front_size),
-            skipped=len(some.skipped),
-        )
+
+def _race(
+    settings: Settings, data: Dataset, machine: dict[str, Any], results: list[Result], started: str
+) -> Race:
+    """Everything about a finished race as one value."""
+    done = [r for r in results if r.status == "done"]
+    accuracy = {r.model: r.top1_correct / r.top1_total for r in done}
+    front_time = front({r.model: (accuracy[r.model], r.ms_batch1) for r in done})
+    front_size = front({r.model: (accuracy[r.model], r.megabytes) for r in done})
+    return Race(
+        data=data.name,
+        classes=data.classes,
+        train_size=len(data.train),
+        test_size=len(data.test),
+        side=data.side,
+        channels=data.channels,
+        seed=settings.seed,
+        command=settings.command,
+        started=started,
+        machine=machine,
+        results=tuple(results),
+        front_time=front_time,
+        front_size=front_size,
+        sentence=sentence(front_time, front_size),
+        skipped=len(data.skipped),
+    )
 
 
-def _reasons(results: dict[str, Result]) -> str:
-    reasons = {next(iter(result.unavailable.values()), "") for result in results.values()}
+def _reasons(results: Iterable[Result]) -> str:
+    reasons = {next(iter(result.unavailable.values()), "") for result in results}
     return "; ".join(sorted(reasons))
 
 
@@ -216,6 +221,15 @@ def follow(name: str, listen: Listener) -> Callable[[Event], None]:
             listen(NetworkProgress(name, done, event.epoch, latest[0], event.seconds))
 
     return told
+
+
+def check_plan(settings: Settings) -> None:
+    """Refuses a precision, a layout or a number of threads that no network could be run with.
+
+    Raises:
+        UsageError: names the value and what can be.
+    """
+    Plan(settings.threads or 1, settings.layout or LAYOUTS[0], settings.precision or PRECISIONS[0])
 
 
 def plan_words(plan: Plan) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from convarium.bakeoff.entrant import entrant, native_side
 from convarium.bakeoff.events import NetworkDone, NetworkStarted, RaceEvent, RaceStarted
 from convarium.bakeoff.folder import WEIGHTS, alone_in, tidy
-from convarium.bakeoff.race import follow, plan_words, say_skipped, start_of
+from convarium.bakeoff.race import check_plan, follow, plan_words, say_skipped, start_of
 from convarium.bakeoff.settings import Settings
 from convarium.data import load_dataset
 from convarium.errors import UsageError
@@ -30,6 +30,7 @@ def train_one(
     if len(settings.models or ()) != 1:
         raise UsageError("train takes one network; bakeoff takes several.")
     name = settings.line_up("small")[0]
+    check_plan(settings)
     with alone_in(settings.out):
         for cut_off in tidy(settings.out):
             tell(cut_off)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch import Tensor
+from torch.fx import Proxy
 
 from convarium.errors import InputError
 
@@ -19,6 +20,8 @@ def check_picture(x: Tensor, *, net: str, channels: int, least: int) -> None:
     Raises:
         InputError: says what was given and what the network takes.
     """
+    if isinstance(x, Proxy):  # torch.fx asks for the layers, there is no picture
+        return
     if x.dim() != 4 or x.shape[1] != channels:
         given = "x".join(str(side) for side in x.shape)
         raise InputError(f"{net} takes images (N, {channels}, H, W), not {given}.")
@@ -42,6 +45,8 @@ def check_map(x: Tensor, *, net: str, layer: str, side: int, native: int) -> Non
     Raises:
         InputError: names both sizes and the way out.
     """
+    if isinstance(x, Proxy):
+        return
     height, width = x.shape[2:]
     if (height, width) != (side, side):
         raise InputError(

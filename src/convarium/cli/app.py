@@ -25,11 +25,13 @@ VERBS: dict[str, tuple[str, str]] = {
     "show": ("show:show", "Show one network: layers, printed results, departures, recipe."),
     "cost": ("cost:cost", "Count parameters and multiply-adds, layer by layer."),
     "verify": ("verify:verify", "Hold networks against every number that their papers print."),
+    "diff": ("diff:diff", "Tell two networks apart, layer by layer."),
     "train": ("train:train", "Train one network by its short recipe; keep weights and record."),
     "eval": ("eval_:eval_", "Evaluate trained weights: top-1 and top-5 with their interval."),
     "predict": ("predict:predict", "Name what is on pictures, by a trained network."),
     "data": ("data:app", "Look a folder of pictures over before it is trained on."),
     "bakeoff": ("bakeoff:bakeoff", "Race networks on your pictures and draw the picture."),
+    "convert": ("convert:convert", "Convert weights of others, or to others' names."),
     "version": ("version:version", "Print the versions of convarium and what it runs on."),
 }
 _PLAIN: dict[str, Any] = {"rich_markup_mode": None}  # rich's help takes as long as a whole `list`

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from convarium import api, catalog
-from convarium.cli.names import NetworkNames
-from convarium.cli.output import AsJson, print_json
-from convarium.cli.text import columns, shape, short
+from convarium.cli.cost_text import FORMATS, format_of, written
+from convarium.cli.names import complete
+from convarium.cli.output import AsJson
 from convarium.errors import UsageError
-
-if TYPE_CHECKING:
-    from convarium.cost.report import CostReport
 
 
 def cost(
-    names: NetworkNames,
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME...",
+            help="Networks of `convarium list`, torchvision:NAME, timm:NAME, or file.py:function, "
+            "which is called and gives a torch module.",
+            autocompletion=complete,
+        ),
+    ],
     input_size: Annotated[
         str | None,
         typer.Option(
@@ -28,26 +33,62 @@ def cost(
         ),
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Pictures at once.")] = 1,
+    training: Annotated[
+        bool, typer.Option("--training", help="Count the backward pass too.")
+    ] = False,
+    depth: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="D", help="Join rows below D parts of the module path."),
+    ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Sort by any column of --json; largest first."),
+    ] = None,
+    top: Annotated[
+        int | None, typer.Option(min=1, metavar="K", help="The first K rows, the rest in one.")
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="|".join(FORMATS),
+            help="table, or what the ending of --out says, when left out.",
+            autocompletion=lambda: list(FORMATS),
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write there.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Count parameters and multiply-adds (MACs) of networks; for one network, layer by layer.
+    """Count parameters, multiply-adds (MACs), bytes and receptive fields of networks.
 
-    Counted on the meta device: nothing is computed. FLOPs are 2 x MACs.
+    One network is told layer by layer, several are put side by side. Counted on the meta device:
+    nothing is computed. FLOPs are 2 x MACs.
 
     \b
     Example: convarium cost vgg_d --input 3x160x160
-    Example: convarium cost lenet5 resnet20_cifar --input 1x32x32 --json
+    Example: convarium cost torchvision:resnet50 --training --depth 1 --sort macs
+    Example: convarium cost squeezenet1_1 --out squeezenet.svg
+    Example: convarium cost my_net.py:make --input 3x64x64 --json
     """
     size = None if input_size is None else parse_size(input_size)
-    found = list(dict.fromkeys(catalog.find(name).name for name in names))
-    reports = [_measure(name, size, batch) for name in found]
-    if as_json:
-        dicts = [report.to_dict() for report in reports]
-        print_json(dicts[0] if len(dicts) == 1 else {"models": dicts})
+    chosen = format_of(form, out, as_json=as_json)
+
+    from convarium.cost.listing import View
+    from convarium.cost.sources import find
+
+    view = View(depth, sort, top)
+    view.check(several=len(names) > 1)
+    sources = [find(name, size and size[0]) for name in dict.fromkeys(names)]
+    sources = list({source.name: source for source in sources}.values())
+    reports = [source.cost(size, batch_size=batch, training=training) for source in sources]
+    text = written(reports, view, chosen)
+    if out is None:
+        print(text, end="")
         return
-    if len(reports) == 1:
-        print(f"{_rows(reports[0])}\n")
-    print(_totals(reports))
+    from convarium.files import written_whole
+
+    with written_whole(out) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def parse_size(text: str) -> tuple[int, int, int]:
@@ -64,51 +105,3 @@ def parse_size(text: str) -> tuple[int, int, int]:
         raise UsageError(f"--input {text!r} is not CHANNELSxHEIGHTxWIDTH, such as 3x224x224.")
     channels, height, width = map(int, match.groups())
     return channels, height, width
-
-
-def _measure(name: str, size: tuple[int, ...] | None, batch: int) -> CostReport:
-    """The cost by name; a network for another number of channels is built for them."""
-    if size is None or size[0] == catalog.facts_of(name).input[0]:
-        return api.measure_cost(name, size, batch_size=batch)
-    import torch
-
-    from convarium.cost.report import cost_of
-
-    row = catalog.find(name)
-    with torch.device("meta"):
-        model = api.create_model(name, in_channels=size[0])
-    return cost_of(model, size, name=name, batch_size=batch, mode=row.traced)
-
-
-def _rows(report: CostReport) -> str:
-    rows = [
-        (
-            row.name,
-            row.kind,
-            shape(row.output_shape),
-            f"{row.params:,}" if row.params else "",
-            f"{row.macs:,}" if row.macs else "",
-            f"{row.activation_bytes / 1e6:.2f} MB",
-            "all" if row.receptive_field is None else str(row.receptive_field),
-        )
-        for row in report.rows
-    ]
-    header = ("layer", "kind", "output", "params", "MACs", "activation", "field")
-    return columns(header, rows, right="lllrrrr")
-
-
-def _totals(reports: list[CostReport]) -> str:
-    rows = [
-        (
-            report.name,
-            shape((report.batch_size, *report.input_size)),
-            f"{report.params:,}",
-            f"{report.macs:,}",
-            short(2 * report.macs),
-            f"{4 * report.params / 1e6:.2f} MB",
-            "" if report.status == "exact" else f"lower bound: {', '.join(report.unknown_ops)}",
-        )
-        for report in reports
-    ]
-    header = ("network", "input", "params", "MACs", "FLOPs", "as float32", "")
-    return columns(header, rows, right="llrrrr")

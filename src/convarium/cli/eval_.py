@@ -29,11 +29,12 @@ def eval_(
     from convarium import api, catalog
     from convarium.data import load_dataset
     from convarium.evaluate import evaluate, wilson_interval
+    from convarium.facts import model_facts
     from convarium.machine import Plan
     from convarium.machine.describe import available_cores
 
     row = catalog.find(name)
-    dataset = load_dataset(data, side=catalog.facts_of(row.name).input[1])
+    dataset = load_dataset(data, side=model_facts(row.name).input[1])
     classes, channels = len(dataset.classes), dataset.channels
     model = api.create_model(row.name, num_classes=classes, in_channels=channels, weights=weights)
     plan = Plan(available_cores())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
 import typer
@@ -22,7 +23,7 @@ def list_(
         str,
         typer.Argument(
             metavar="[PATTERN]",
-            help="A name with * and ?, or a part of one.",
+            help="A name with * and ?, or how one of its parts begins.",
             autocompletion=complete,
         ),
     ] = "*",
@@ -49,8 +50,8 @@ def list_(
     """
     if sort is not None and sort not in _COLUMNS:
         raise unknown_name("column", sort, _COLUMNS)
-    wanted = pattern if any(mark in pattern for mark in "*?[") else f"*{pattern}*"
-    models = [_line(name) for name in catalog.list_models(wanted, family=family)]
+    names = catalog.list_models(family=family)
+    models = [_line(name) for name in names if _matches(name, pattern)]
     if sort is not None:
         models.sort(key=lambda model: model[sort])
     if as_json:
@@ -63,6 +64,16 @@ def list_(
     print(
         columns(("name", "family", "params", "MACs", "year", "input", "task"), rows, right="llrr")
     )
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """By shell pattern; a plain word matches where a part of the name begins with it.
+
+    So "lenet" finds lenet5 and not googlenet.
+    """
+    if any(mark in pattern for mark in "*?["):
+        return fnmatchcase(name, pattern)
+    return f"_{name}".find(f"_{pattern}") >= 0
 
 
 def _line(name: str) -> dict[str, Any]:

@@ -15,7 +15,13 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.
 
 def print_json(fields: dict[str, Any]) -> None:
     """Writes one object with the schema first. NaN and infinities are refused: JSON has none."""
-    print(json.dumps({"schema": SCHEMA, **fields}, indent=2, allow_nan=False, ensure_ascii=False))
+    print(json_text(fields), end="")
+
+
+def json_text(fields: dict[str, Any]) -> str:
+    """What `print_json` writes, its last line ended."""
+    whole = {"schema": SCHEMA, **fields}
+    return json.dumps(whole, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def say(message: str) -> None:

@@ -87,9 +87,7 @@ class Watcher:
         self._models = event.models
         self.finished = len(event.kept)
         sizes = f"{event.train_size:,} pictures to train on, {event.test_size:,} to test"
-        self._line(
-            f"{len(event.models)} networks race on {event.data}: {sizes}, {event.classes} classes."
-        )
+        self._line(f"{_networks(event.models)} on {event.data}: {sizes}, {event.classes} classes.")
         if event.kept:
             of = f"{len(event.kept)} of {len(event.models)}"
             self._line(f"kept from an earlier call, {of}: {', '.join(event.kept)} (--fresh: anew)")
@@ -112,7 +110,7 @@ class Watcher:
         self._progress.update(self._bar, completed=event.done, what=what, left=left)
 
     def _timing_started(self, event: TimingStarted) -> None:
-        words = f"timing {len(event.models)} networks in turns, about {event.seconds:.0f} s"
+        words = f"timing {_networks(event.models)} in turns, about {event.seconds:.0f} s"
         if self._progress.disable:
             self._line(words)
         else:
@@ -144,6 +142,10 @@ def told(result: Result) -> str:
         f"{result.model:<24} {share:5.1f} %  {right:>12} right  "
         f"{result.epochs:>3} epochs  {result.train_seconds:6.1f} s  {plan}"
     )
+
+
+def _networks(models: tuple[str, ...]) -> str:
+    return "1 network" if len(models) == 1 else f"{len(models)} networks"
 
 
 def clock(seconds: float) -> str:

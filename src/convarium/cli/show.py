@@ -12,7 +12,7 @@ from convarium.cli.names import NetworkName
 from convarium.cli.output import AsJson, print_json
 from convarium.cli.text import bold, columns, paragraph, shape
 from convarium.cost import table
-from convarium.facts import Count, ErrorRate, ModelFacts, Peer
+from convarium.facts import Count, ErrorRate, ModelFacts, Peer, model_facts
 
 _FROM_MEMORY = " (from memory)"  # recalled, not looked up in the source
 
@@ -24,7 +24,7 @@ def show(name: NetworkName, as_json: AsJson = False) -> None:
     Example: convarium show resnet50
     """
     row = catalog.find(name)
-    known, totals = catalog.facts_of(row.name), table.totals(row.name)
+    known, totals = model_facts(row.name), table.totals(row.name)
     recipe = facts.paper_recipes().get(known.recipe) if known.recipe else None
     if as_json:
         print_json(

@@ -16,13 +16,15 @@ import torch
 from convarium import catalog
 from convarium.cost.layers import layers_of
 from convarium.cost.table import FOLDER, Layer, Repeat, Totals
+from convarium.facts import model_facts
 from convarium.nets.build import build
 from convarium.trace import trace_anyhow
 
 
 def entry(name: str) -> tuple[Totals, list[Layer | Repeat]]:
     """A network's totals at its native input, and its layers."""
-    row, facts = catalog.find(name), catalog.facts_of(name)
+    row = catalog.find(name)
+    facts = model_facts(row.name)
     with torch.device("meta"):
         model = build(name)
     traced, _ = trace_anyhow(model, (1, *facts.input), mode=row.traced)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from torch import nn
 
 from convarium.cost.macs import count_products
+from convarium.errors import InputError
 from convarium.trace import TraceRow, trace_anyhow
 from convarium.trace.arguments import specs_in
 
@@ -16,10 +17,17 @@ from convarium.trace.arguments import specs_in
 class CostRow:
     """One call of a leaf, or of an operator outside any leaf.
 
-    `activation_bytes` are those of its outputs at the report's batch size; `receptive_field` is a
-    side in input pixels, None where the row sees the whole picture. `macs_backward` are those of
-    the gradients, 0 unless the report is of training. `bytes_read` and `bytes_written` are those
-    of every operator's inputs (parameters too) and outputs, views excepted.
+    `activation_bytes` are those of its outputs at the report's batch size. `macs_backward` are
+    those of the gradients, 0 unless the report is of training. `bytes_read` and `bytes_written`
+    are those of every operator's inputs (parameters too) and outputs, views excepted.
+    `receptive_field` is a side in input pixels, of the channel that sees most, and
+    `receptive_field_min` of the one that sees least; `rf_stride` is the step in input pixels from
+    one output pixel to the next, `rf_offset` the centre of what the first one sees, in pixels from
+    the centre of the picture's first. All four are None where the row sees the whole picture.
+    `inputs` has the places in the report of the rows that feed this one.
+    `kept_bytes` are what autograd keeps for the backward pass because of this row, each storage
+    once, without parameters and inputs; None unless the report is of training, or where it is not
+    known without computing.
     """
 
     name: str
@@ -32,6 +40,21 @@ class CostRow:
     macs_backward: int = 0
     bytes_read: int = 0
     bytes_written: int = 0
+    receptive_field_min: int | None = None
+    rf_stride: float | None = None
+    rf_offset: float | None = None
+    inputs: tuple[int, ...] = ()
+    kept_bytes: int | None = None
+
+    @property
+    def flops(self) -> int:
+        """Two a multiply-add, of the forward pass."""
+        return 2 * self.macs
+
+    @property
+    def intensity(self) -> float:
+        """FLOPs of the forward pass per byte read or written."""
+        return self.flops / max(1, self.bytes_read + self.bytes_written)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +81,19 @@ class CostReport:
     bytes_written: int = 0
 
     @property
+    def flops(self) -> int:
+        """Two a multiply-add, of the forward pass."""
+        return 2 * self.macs
+
+    @property
     def arithmetic_intensity(self) -> float:
         """FLOPs of the forward pass per byte read or written, operator by operator."""
-        return 2 * self.macs / max(1, self.bytes_read + self.bytes_written)
+        return self.flops / max(1, self.bytes_read + self.bytes_written)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and dicts, as the command line prints them with --json."""
-        return {**asdict(self), "arithmetic_intensity": self.arithmetic_intensity}
+        derived = {"flops": self.flops, "arithmetic_intensity": self.arithmetic_intensity}
+        return {**asdict(self), **derived}
 
 
 def cost_of(
@@ -86,7 +115,9 @@ def cost_of(
     shape = (batch_size, *input_size)
     rows, way = trace_anyhow(model, shape, mode=mode, grad=training, device=device)
     unknown: dict[str, None] = {}
-    priced = tuple(_price(row, unknown) for row in rows)
+    priced = tuple(_price(row, unknown, training=training) for row in rows)
+    if training:
+        priced = _with_kept(priced, rows, model, shape, mode)
     return CostReport(
         name=name,
         input_size=tuple(input_size),
@@ -104,7 +135,32 @@ def cost_of(
     )
 
 
-def _price(row: TraceRow, unknown: dict[str, None]) -> CostRow:
+def _with_kept(
+    priced: tuple[CostRow, ...],
+    rows: list[TraceRow],
+    model: nn.Module,
+    shape: tuple[int, ...],
+    mode: str,
+) -> tuple[CostRow, ...]:
+    """The rows with what autograd keeps of each; as they were when a forward pass needs values."""
+    from convarium.cost.memory import kept_bytes  # of no use to a count without training
+
+    try:
+        kept = kept_bytes(model, shape, mode)
+    except InputError:
+        return priced
+    found = [
+        replace(price, kept_bytes=kept.pop((row.name, row.call), 0))
+        for price, row in zip(priced, rows, strict=True)
+    ]
+    # The CPU takes some operators apart another way than the traced device: these have no row.
+    others = [
+        CostRow(name, "kept", (), 0, 0, 0, None, kept_bytes=n) for (name, _), n in kept.items()
+    ]
+    return (*found, *others)
+
+
+def _price(row: TraceRow, unknown: dict[str, None], *, training: bool) -> CostRow:
     forward = backward = read = written = 0
     for op in row.ops:
         products = count_products(op)
@@ -112,7 +168,7 @@ def _price(row: TraceRow, unknown: dict[str, None]) -> CostRow:
             unknown[op.name] = None
         for product in products or ():
             forward += product.macs
-            backward += product.backward
+            backward += product.backward if training else 0
         if op.nature != "view":
             read += sum(t.nbytes for t in specs_in(op.args))
             written += sum(t.nbytes for t in op.outputs)
@@ -127,4 +183,8 @@ def _price(row: TraceRow, unknown: dict[str, None]) -> CostRow:
         macs_backward=backward,
         bytes_read=read,
         bytes_written=written,
+        receptive_field_min=row.receptive_field_min,
+        rf_stride=row.stride,
+        rf_offset=row.offset,
+        inputs=tuple(row.inputs),
     )

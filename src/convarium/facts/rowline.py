@@ -93,21 +93,26 @@ def read_layer(words: tuple[str, ...]) -> Layer:
     """
     layer: dict[str, int | str | bool | None] = {}
     for word in words:
-        if kernel := _KERNEL.fullmatch(word):
-            if kernel[1] != kernel[2]:
-                raise ValueError(f"kernel {word!r} is not square")
-            layer |= {"kernel": int(kernel[1]), "stride": int(kernel[3] or 1)}
-        elif pad := _PAD.fullmatch(word):
-            layer |= {"pad": int(pad[2]), "pad_printed": not pad[1]}
-        elif word.startswith("links"):
-            layer["links"] = int(word[5:])
-        elif word[0] == "g" and word[1:].isdigit():
-            layer["groups"] = int(word[1:])
-        elif _WIDTH.fullmatch(word):
-            layer["width"] = word
-        elif word not in _FLAGS:
-            raise ValueError(f"no word of a row is {word!r}")
+        layer |= _read_word(word)
     return Layer(flags=_FLAGS.intersection(words), **layer)  # type: ignore[arg-type]
+
+
+def _read_word(word: str) -> dict[str, int | str | bool | None]:
+    if kernel := _KERNEL.fullmatch(word):
+        if kernel[1] != kernel[2]:
+            raise ValueError(f"kernel {word!r} is not square")
+        return {"kernel": int(kernel[1]), "stride": int(kernel[3] or 1)}
+    if pad := _PAD.fullmatch(word):
+        return {"pad": int(pad[2]), "pad_printed": not pad[1]}
+    if word.startswith("links"):
+        return {"links": int(word[5:])}
+    if word[0] == "g" and word[1:].isdigit():
+        return {"groups": int(word[1:])}
+    if _WIDTH.fullmatch(word):
+        return {"width": word}
+    if word not in _FLAGS:
+        raise ValueError(f"no word of a row is {word!r}")
+    return {}
 
 
 @lru_cache(maxsize=4096)

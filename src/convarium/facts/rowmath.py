@@ -36,7 +36,7 @@ def joined(kind: str, shapes: Sequence[Shape], *, padded: bool = False) -> Shape
     Args:
         kind: of the row.
         shapes: of its inputs.
-        padded: the last input is an option A shortcut: fewer maps, twice the sides.
+        padded: the last input is a padded shortcut: fewer maps, the same or twice the sides.
 
     Raises:
         ValueError: the shapes do not fit together.
@@ -56,8 +56,9 @@ def joined(kind: str, shapes: Sequence[Shape], *, padded: bool = False) -> Shape
 
 
 def _option_a(main: Shape, shortcut: Shape) -> bool:
-    """Every second pixel of the shortcut, and zero maps behind its own, make the main shape."""
-    return shortcut[0] <= main[0] and main[1:] == tuple(-(-side // 2) for side in shortcut[1:])
+    """The shortcut, all its pixels or every second one, and zero maps make the main shape."""
+    halved = tuple(-(-side // 2) for side in shortcut[1:])
+    return shortcut[0] <= main[0] and main[1:] in (shortcut[1:], halved)
 
 
 def out_shape(kind: str, layer: Layer, came: Shape) -> Shape:

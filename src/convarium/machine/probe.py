@@ -1,6 +1,7 @@
-"""The speed probe: which layout and precision train a network fastest here, measured once.
+"""The speed probe: which layout, precision and threads train a network fastest here.
 
-The choice is kept per machine, torch version and network, so that a run repeats with it.
+Measured once; the choice is kept per machine, torch version and network, so that a run repeats with
+it. Small networks, and machines whose cores others use too, are often faster on one thread.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from convarium.machine.describe import available_cores, processor
 from convarium.machine.plan import LAYOUTS, PRECISIONS, Plan
 from convarium.machine.stopwatch import interleaved
 
-SECONDS = 2.0
+SECONDS = (1.4, 0.6)  # for layout and precision, then for threads
 Step = Callable[[], object]
 
 
@@ -37,7 +38,7 @@ def choose_plan(
     Args:
         network: name and input shape; the key under which the choice is kept.
         make_step: gives one training step under a plan; its model is its own.
-        threads: cores to use; all that this process may use when None.
+        threads: cores to use; one or all that this process may use when None.
         layout: fixed by the user when not None.
         precision: fixed by the user when not None.
 
@@ -54,48 +55,66 @@ def choose_plan(
     )
     if layout and precision:
         return default
-    key = _key(network, default, layout, precision)
-    kept = _kept().get(key)
-    if kept is not None and _is_choice(kept, layout, precision):
-        return replace(default, **kept["choice"], chosen_by=kept["chosen_by"])
-    return _measure(key, default, make_step, layout, precision)
-
-
-def _measure(
-    key: str,
-    default: Plan,
-    make_step: Callable[[Plan], Step],
-    layout: str | None,
-    precision: str | None,
-) -> Plan:
-    candidates = {
-        f"{one_precision} {one_layout}": replace(
-            default, layout=one_layout, precision=one_precision
-        )
-        for one_precision in ((precision,) if precision else PRECISIONS)
-        for one_layout in ((layout,) if layout else LAYOUTS)
+    free = {
+        "layout": (layout,) if layout else LAYOUTS,
+        "precision": (precision,) if precision else PRECISIONS,
+        "threads": (threads,) if threads else _thread_counts(default),
     }
-    with default.settings():
-        steps = {name: make_step(plan) for name, plan in candidates.items()}
-        times = interleaved(steps, seconds=SECONDS, least=2, warmup=1)
-    name = min(times, key=lambda candidate: times[candidate].median)
-    best = candidates[name]
-    shown = ", ".join(f"{other} {times[other].median * 1e3:.1f} ms" for other in candidates)
-    chosen_by = f"probe of {times[name].n} steps each: {shown}"
-    _keep(
-        key,
-        {
-            "choice": {"layout": best.layout, "precision": best.precision},
-            "chosen_by": chosen_by,
-        },
-    )
+    key = _key(network, default, free)
+    kept = _kept().get(key)
+    if kept is not None and _is_choice(kept, free):
+        return replace(default, **kept["choice"], chosen_by=kept["chosen_by"])
+    best, chosen_by = _measure(default, make_step, free)
+    choice = {"layout": best.layout, "precision": best.precision, "threads": best.threads}
+    _keep(key, {"choice": choice, "chosen_by": chosen_by})
     return replace(best, chosen_by=chosen_by)
 
 
-def _key(network: str, plan: Plan, layout: str | None, precision: str | None) -> str:
+def _thread_counts(plan: Plan) -> tuple[int, ...]:
+    """All cores first: a tie goes to them."""
+    return (plan.threads, 1) if plan.device == "cpu" and plan.threads > 1 else (plan.threads,)
+
+
+def _measure(
+    default: Plan, make_step: Callable[[Plan], Step], free: dict[str, tuple[Any, ...]]
+) -> tuple[Plan, str]:
+    """Layout and precision on all threads first, then the number of threads."""
+    formats = [
+        replace(default, layout=layout, precision=precision)
+        for precision in free["precision"]
+        for layout in free["layout"]
+    ]
+    best, shown = _fastest(formats, make_step, SECONDS[0])
+    counts = [replace(best, threads=threads) for threads in free["threads"]]
+    if len(counts) > 1:
+        best, more = _fastest(counts, make_step, SECONDS[1])
+        shown = f"{shown}; {more}"
+    return best, f"probe: {shown}"
+
+
+def _fastest(
+    plans: list[Plan], make_step: Callable[[Plan], Step], seconds: float
+) -> tuple[Plan, str]:
+    """The plan with the least median time of a step, and all medians in words."""
+    names = {f"{p.precision} {p.layout} {p.threads} threads": p for p in plans}
+    steps = {name: _under(plan, make_step(plan)) for name, plan in names.items()}
+    times = interleaved(steps, seconds=seconds, least=2, warmup=1)
+    shown = ", ".join(f"{name} {times[name].median * 1e3:.1f} ms" for name in names)
+    return names[min(names, key=lambda name: times[name].median)], shown
+
+
+def _under(plan: Plan, step: Step) -> Step:
+    def run() -> None:
+        with plan.settings():
+            step()
+
+    return run
+
+
+def _key(network: str, plan: Plan, free: dict[str, tuple[Any, ...]]) -> str:
     device = torch.cuda.get_device_name() if plan.device == "cuda" else processor()
-    fixed = "/".join(word for word in (layout, precision) if word) or "free"
-    return f"{device} | {plan.threads} threads | torch {torch.__version__} | {network} | {fixed}"
+    words = "/".join(str(values[0]) for values in free.values() if len(values) == 1) or "free"
+    return f"{device} | {plan.threads} cores | torch {torch.__version__} | {network} | {words}"
 
 
 def _file() -> Path:
@@ -112,15 +131,14 @@ def _kept() -> dict[str, Any]:
     return choices if isinstance(choices, dict) else {}
 
 
-def _is_choice(kept: Any, layout: str | None, precision: str | None) -> bool:
+def _is_choice(kept: Any, free: dict[str, tuple[Any, ...]]) -> bool:
     if not isinstance(kept, dict) or not isinstance(kept.get("chosen_by"), str):
         return False
     choice = kept.get("choice")
     return (
         isinstance(choice, dict)
-        and set(choice) == {"layout", "precision"}
-        and choice["layout"] in ((layout,) if layout else LAYOUTS)
-        and choice["precision"] in ((precision,) if precision else PRECISIONS)
+        and set(choice) == set(free)
+        and all(choice[what] in values for what, values in free.items())
     )
 
 

@@ -87,7 +87,8 @@ class AlexNet2GPU(nn.Module):
 
     def _exchanged(self, y1: Tensor, y2: Tensor) -> tuple[Tensor, Tensor]:
         """Both towers' maps or neurons side by side, once for each tower."""
-        if y1.device == y2.device:
+        # The towers' devices, not the maps': torch.fx records maps that lie nowhere.
+        if self.tower1.device() == self.tower2.device():
             both = torch.cat((y1, y2), dim=1)
             return both, both
         at1 = torch.cat((y1, _hand_over(y2, y1.device)), dim=1)

@@ -39,12 +39,12 @@ def build(
         raise UsageError(f"{row.name} gives a feature map: it takes no num_classes.")
     module, builder = row.builder.split(":")
     make = getattr(import_module(f"convarium.nets.{module}"), builder)
-    with _NoFills() if torch.get_default_device().type == "meta" else nullcontext():
+    with NoFills() if torch.get_default_device().type == "meta" else nullcontext():
         network: nn.Module = make(**options)
     return network
 
 
-class _NoFills(TorchDispatchMode):
+class NoFills(TorchDispatchMode):
     """Passes over initial values on the meta device, where they cost time and hold nothing."""
 
     FILLS = frozenset("normal_ uniform_ fill_ zero_ clamp_ erfinv_ mul_ add_".split())

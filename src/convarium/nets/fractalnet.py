@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from convarium.blocks.caffe_fill import xavier_
+from convarium.blocks.drop_path import refuse_export
 from convarium.blocks.inputs import check_map, check_picture
 from convarium.errors import UsageError
 
@@ -120,6 +121,7 @@ class _Fractal(nn.Module):
             return self.blocks * [one_column(self.columns, self._column)]
         if not self.training:
             return self.blocks * [all_columns(self.columns)]
+        refuse_export("FractalNet", "name one column with use_column()")
         if _uniform(1)[0] < self.GLOBAL_SHARE:
             column = 1 + int(_uniform(1)[0] * self.columns)
             return self.blocks * [one_column(self.columns, column)]

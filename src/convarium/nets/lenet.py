@@ -136,8 +136,10 @@ class LinkedConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         seen = x[:, self.sources]  # (N, links, H, W)
-        links = nn.functional.conv2d(seen, self.weight, groups=len(self.weight))
-        maps = [group.sum(1, keepdim=True) for group in links.split(self.lengths, dim=1)]
+        links = nn.functional.conv2d(seen, self.weight, groups=sum(self.lengths))
+        groups = links.split(self.lengths, dim=1)
+        # By number: torch.fx, which records the layers, cannot run through what it has not got.
+        maps = [groups[row].sum(1, keepdim=True) for row in range(len(self.lengths))]
         return torch.cat(maps, dim=1) + self.bias[:, None, None]  # (N, maps, H - k + 1, W - k + 1)
 
 

@@ -22,16 +22,17 @@ class _Row(NamedTuple):
     warmup: float
     shift_px: int
     has_norm: bool
+    batch: int = 32
 
 
 _SMALL = (
     _Row("lenet5", 20, 0.005, 1, 1, True),
     _Row("nin_cifar10", 5, 0.05, 1, 1, False),
-    _Row("vgg_a_32px", 5, 0.02, 1, 1, False),
+    _Row("vgg_a_32px", 4, 0.02, 1, 1, False),
     _Row("googlenet_32px", 5, 0.06, 1, 1, False),
     _Row("plain20_cifar", 6, 0.1, 1, 1, True),
     _Row("resnet20_cifar", 6, 0.1, 1, 1, True),
-    _Row("densenet_40_12_cifar", 2, 0.1, 0.5, 1, True),
+    _Row("densenet_40_12_cifar", 2, 0.1, 0.5, 1, True, batch=16),
     _Row("squeezenet_32px", 8, 0.05, 1, 1, False),
     _Row("mobilenet_v1_050_32px", 6, 0.1, 1, 1, True),
 )
@@ -47,7 +48,7 @@ _OURS = "unstated: our choice because "
 _SOURCES = {
     "epochs": _OURS + "the whole race is to end within minutes on two cores",
     "lr": _OURS + "best on a validation part of the training split (decision 0001)",
-    "batch": _OURS + "short runs need many steps",
+    "batch": _OURS + "short runs need many steps (decision 0001)",
     "momentum": "0.9 in nearly every paper of the ledger (AlexNet section 5, ResNet section 3.4)",
     "nesterov": "Wide ResNet section 3, DenseNet section 4.2",
     "weight_decay": "AlexNet section 5, VGG section 3.1, Wide ResNet section 3: 5e-4",
@@ -97,6 +98,7 @@ def _recipe(kind: str, row: _Row) -> Recipe:
     return Recipe(
         name=f"{row.network}, short, {kind}",
         epochs=row.epochs,
+        batch=row.batch,
         lr=row.lr,
         warmup=row.warmup,
         shift_px=row.shift_px,

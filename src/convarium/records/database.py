@@ -118,9 +118,8 @@ class Database:
 
     def results(self, model: str = "%") -> list[dict[str, Any]]:
         """All results of networks whose name is LIKE `model`, the newest first."""
-        return self._rows(
-            "SELECT * FROM results WHERE model LIKE ? ORDER BY at DESC, run DESC, model", model
-        )
+        query = "SELECT * FROM results WHERE model LIKE ? ORDER BY at DESC, run, model"
+        return self._rows(query, model)
 
     def _rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
         assert self._connection is not None

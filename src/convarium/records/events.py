@@ -52,4 +52,4 @@ def read_events(path: Path) -> Iterator[dict[str, Any]]:
 
 def now() -> str:
     """This moment, ISO 8601 in UTC."""
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
@@ -12,6 +13,11 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from convarium.errors import ConvariumError, InputError
 from convarium.trace.rows import TraceRow
 from convarium.trace.tracer import TraceError, trace
+
+_WRAP = (
+    "Wrap it in a module whose forward takes one picture and makes its other inputs from it, or "
+    "holds them."
+)
 
 
 def trace_anyhow(
@@ -51,20 +57,35 @@ def trace_anyhow(
     where = f" in {last.path}" if last.path else ""
     cause = " ".join(str(last.__cause__).split())
     size = "x".join(map(str, shape))
-    raise InputError(f"{type(model).__name__}{where} cannot take a picture of {size}: {cause}")
+    text = f"{type(model).__name__}{where} cannot take a picture of {size}: {cause}"
+    if isinstance(last.__cause__, TypeError) and "forward()" in cause:
+        text = f"{text.rstrip('.')}. {_WRAP}"
+    raise InputError(text)
 
 
 def _trace_by(way: str, model: nn.Module, shape: tuple[int, ...], grad: bool) -> list[TraceRow]:
     device = "cpu" if way == "fake" else way
-    with FakeTensorMode(allow_non_fake_inputs=True) if way == "fake" else nullcontext():
+    with _fake() if way == "fake" else nullcontext():
         return trace(model, torch.zeros(shape, device=device), grad=grad)
+
+
+@contextmanager
+def _fake() -> Iterator[None]:
+    """Fake tensors, and none of torch's own report of what fails: the next way is tried."""
+    log = logging.getLogger("torch._subclasses.fake_tensor")
+    was, log.disabled = log.disabled, True
+    try:
+        with FakeTensorMode(allow_non_fake_inputs=True):
+            yield
+    finally:
+        log.disabled = was
 
 
 @contextmanager
 def _as_it_was(model: nn.Module, mode: str) -> Iterator[None]:
     """Runs in `mode`; puts back each submodule's own mode, the buffers and the random state."""
     modes = {module: module.training for module in model.modules()}
-    buffers = [(b, b.clone()) for b in model.buffers() if _written_in(mode, b)]
+    buffers = [(b, b.clone(), b._version) for b in model.buffers() if _written_in(mode, b)]
     try:
         with torch.random.fork_rng(devices=[]):
             model.train(mode == "train")
@@ -73,8 +94,9 @@ def _as_it_was(model: nn.Module, mode: str) -> Iterator[None]:
         for module, was in modes.items():
             module.training = was
         with torch.no_grad():
-            for buffer, value in buffers:
+            for buffer, value, version in buffers:
                 buffer.copy_(value)
+                torch._C._autograd._unsafe_set_version_counter((buffer,), (version,))
 
 
 def _written_in(mode: str, buffer: Tensor) -> bool:

@@ -1,64 +1,68 @@
-"""Receptive fields: how much of the input one output pixel sees, carried from op to op.
+"""Receptive fields of all tensors of a trace, carried from operator to operator.
 
-Source: r_l = r_(l-1) + (k_l - 1) * prod(strides before l), per axis, the largest over branches.
+Statistics of normalisations are left out, as is customary: batch norm adds nothing to a field.
+Borders are left out too: a field is that of a map far from them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
+from convarium.trace.boxes import WHOLE, Field, concatenated, united
+from convarium.trace.reach import Reach
 
-@dataclass(frozen=True, slots=True)
-class Field:
-    """Side and step of the receptive field on (vertical, horizontal) axes, in input pixels."""
-
-    side: tuple[int, int] = (1, 1)
-    step: tuple[int, int] = (1, 1)
-
-    def window(
-        self, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
-    ) -> Field:
-        """The field after a sliding window over two axes."""
-        sides = [
-            r + (k - 1) * d * s
-            for r, k, d, s in zip(self.side, kernel, dilation, self.step, strict=True)
-        ]
-        steps = [s * t for s, t in zip(self.step, stride, strict=True)]
-        return Field((sides[0], sides[1]), (steps[0], steps[1]))
+_PIXEL = Field(((Reach(), Reach()),))
 
 
 class FieldMap:
-    """The receptive field of every tensor met so far that still has rows and columns."""
+    """The receptive field of every tensor that the picture has a part in."""
 
     def __init__(self, inputs: Iterable[Tensor]) -> None:
         self._fields: dict[int, Field] = {}
         self._keep: list[Tensor] = []  # an id means one tensor while it lives
         for x in inputs:
-            self._remember(x, Field() if x.dim() == 4 else None)
+            self._remember(x, _PIXEL if x.dim() == 4 else WHOLE)
 
     def of(self, tensor: Tensor) -> Field | None:
-        """The field of `tensor`, None where it has none."""
-        return self._fields.get(id(tensor))
+        """The field of `tensor`; None where it sees the whole picture or nothing of it."""
+        field = self._fields.get(id(tensor))
+        return field if field is not None and field.boxes else None
 
     def carry(
-        self, name: str, specs: tuple[Any, ...], sources: Iterable[Any], outputs: Iterable[Tensor]
+        self,
+        name: str,
+        args: tuple[Any, ...],
+        sources: Iterable[Tensor],
+        outputs: Sequence[Tensor],
     ) -> None:
-        """Writes down the field of one operator's outputs.
+        """Writes down the fields of one operator's outputs.
 
         Args:
             name: of the operator.
-            specs: its arguments, tensors as specs.
-            sources: the tensors among its arguments, other values are passed over.
+            args: its arguments, tensors as specs.
+            sources: the tensors among its arguments, in order.
             outputs: the tensors it gave.
         """
-        met = [self._fields[id(t)] for t in sources if id(t) in self._fields]
-        field = largest(met)
-        for t in outputs:
-            self._remember(t, field and after(name, specs, t.shape, field))
+        given = [(self._fields.get(id(t)), tuple(t.shape)) for t in sources]
+        met = [field for field, _ in given if field is not None]
+        if not met:
+            for t in outputs:
+                self._remember(t, None)
+        elif any(field.whole for field in met):
+            for t in outputs:
+                self._remember(t, WHOLE)
+        elif name in _PARTS:
+            for t, field in zip(outputs, _PARTS[name](args, given[0][1], met[0]), strict=True):
+                self._remember(t, field)
+        else:
+            field = after(name, args, given, tuple(outputs[0].shape)) if outputs else WHOLE
+            for t in outputs:
+                self._remember(t, field)
 
     def _remember(self, t: Tensor, field: Field | None) -> None:
         self._keep.append(t)
@@ -68,46 +72,265 @@ class FieldMap:
             self._fields.pop(id(t), None)
 
 
-def largest(fields: Sequence[Field]) -> Field | None:
-    """The field that covers all of `fields`; None for none."""
-    if not fields:
-        return None
-    sides = [max(f.side[axis] for f in fields) for axis in (0, 1)]
-    steps = [max(f.step[axis] for f in fields) for axis in (0, 1)]
-    return Field((sides[0], sides[1]), (steps[0], steps[1]))
+Shape = tuple[int, ...]
+Given = list[tuple["Field | None", Shape]]  # field and shape of each tensor argument
 
 
-def after(name: str, args: tuple[Any, ...], shape: Sequence[int], field: Field) -> Field | None:
-    """The field behind one operator, or None when its output has no rows and columns any more.
+def after(name: str, args: tuple[Any, ...], given: Given, shape: Shape) -> Field:
+    """The field behind one operator, WHOLE where its output has no rows and columns any more.
 
     Args:
         name: operator, such as "convolution".
         args: its arguments, tensors as specs.
-        shape: shape of its first output.
-        field: the largest field among its tensor inputs.
+        given: field and shape of every tensor argument; None where the picture has no part in it.
+        shape: of its first output.
     """
-    if name == "convolution":
-        kernel, stride, dilation = args[1].shape[2:], args[3], args[5]
-        return field.window(kernel, stride, dilation) if len(kernel) == 2 else None
-    if name in _POOLS:
-        kernel = _pair(args[1])
-        stride = _pair(args[2]) if len(args) > 2 and args[2] else kernel
-        dilation = _pair(args[4]) if name.startswith("max") and len(args) > 4 else (1, 1)
-        return field.window(kernel, stride, dilation)
-    if name == "slice" and len(args) > 4 and args[1] >= len(shape) - 2:
-        axis = args[1] - (len(shape) - 2)
-        step = [1, 1]
-        step[axis] = args[4]
-        return field.window((1, 1), step, (1, 1))
-    if len(shape) != 4 or name in _GLOBAL or (tuple(shape[2:]) == (1, 1) and name == "mean"):
-        return None
-    return field
+    if name in _RULES:
+        return _RULES[name](args, given, shape)
+    met = [(field, was) for field, was in given if field is not None]
+    if len(shape) < 3 or name in _MIXES or any(was[-2:] != shape[-2:] for _, was in met):
+        return WHOLE
+    return united([field for field, _ in met])
 
 
-_POOLS = frozenset({"max_pool2d_with_indices", "max_pool2d", "avg_pool2d"})
-_GLOBAL = frozenset({"_adaptive_avg_pool2d", "adaptive_max_pool2d", "mm", "addmm", "bmm"})
+def _convolution(args: tuple[Any, ...], given: Given, shape: Shape) -> Field:
+    field, weight = given[0][0], args[1]
+    if field is None or len(weight.shape) != 4:
+        return WHOLE
+    stride, pad, dilation, transposed, groups = args[3], args[4], args[5], args[6], args[8]
+    kernel = weight.shape[2:]
+
+    def change(reach: Reach, axis: int) -> Reach:
+        numbers = kernel[axis], stride[axis], dilation[axis], pad[axis]
+        return reach.scatter(*numbers) if transposed else reach.window(*numbers)
+
+    return _by_group(field, given[0][1][-3], shape[-3], groups).each(change)
 
 
-def _pair(value: Any) -> tuple[int, int]:
+def _by_group(field: Field, channels: int, out_channels: int, groups: int) -> Field:
+    """What each output channel takes together: all input channels of its group."""
+    if field.ids is None:
+        return field
+    ids = field.spread((*field.ids.shape[:-1], channels))
+    grouped = field.arranged(lambda _: ids.reshape(*ids.shape[:-1], groups, -1))
+    if grouped.ids is None:
+        return grouped
+    taken = grouped.gathered((grouped.ids.ndim - 1,))
+    each = out_channels // groups
+    return taken.arranged(lambda ids: np.repeat(ids[..., 0], each, axis=-1))
+
+
+def _pool(args: tuple[Any, ...], given: Given, shape: Shape) -> Field:
+    field, axes = given[0][0], len(shape) - 2 if len(shape) < 5 else 3
+    if field is None or len(shape) not in (4, 5):
+        return WHOLE
+    kernel = _many(args[1], axes)
+    stride = _many(args[2], axes) if len(args) > 2 and args[2] else kernel
+    pad = _many(args[3], axes) if len(args) > 3 else (0,) * axes
+    is_max = len(args) > 4 and not isinstance(args[4], bool)
+    dilation = _many(args[4], axes) if is_max else (1,) * axes
+    if axes == 3:  # a map of maps: the window along their axis takes several together
+        field = field.gathered()
+    numbers = [list(values)[-2:] for values in (kernel, stride, dilation, pad)]
+    return field.each(lambda reach, axis: reach.window(*(values[axis] for values in numbers)))
+
+
+def _adaptive_pool(args: tuple[Any, ...], given: Given, shape: Shape) -> Field:
+    """Equal windows where the sides divide; one window over everything sees the whole picture."""
+    field, was = given[0]
+    sides = [divmod(a, b) for a, b in zip(was[-2:], shape[-2:], strict=True)]
+    if field is None or shape[-2:] == (1, 1) or any(rest for _, rest in sides):
+        return WHOLE
+    return field.each(lambda reach, axis: reach.window(sides[axis][0], sides[axis][0]))
+
+
+def _resize(args: tuple[Any, ...], given: Given, shape: Shape, *, linear: bool) -> Field:
+    field, was = given[0]
+    times = [divmod(b, a) for a, b in zip(was[-2:], shape[-2:], strict=True)]
+    corners = linear and len(args) > 2 and args[2] is True
+    if field is None or corners or any(rest for _, rest in times):
+        return WHOLE
+    return field.each(lambda reach, axis: reach.enlarged(times[axis][0], linear=linear))
+
+
+def _nearest(args: tuple[Any, ...], given: Given, shape: Shape) -> Field:
+    return _resize(args, given, shape, linear=False)
+
+
+def _bilinear(args: tuple[Any, ...], given: Given, shape: Shape) -> Field:
+    return _resize(args, given, shape, linear=True)
+
+
+def _cat(args: tuple[Any, ...], given: Given, shape: Shape) -> Field:
+    axis = _axis(args[1] if len(args) > 1 else 0, len(shape))
+    if axis >= len(shape) - 2:
+        return WHOLE
+    return concatenated([(field, was[:-2]) for field, was in given if len(was) > 1], axis)
+
+
+def _stack(args: tuple[Any, ...], given: Given, shape: Shape) -> Field:
+    axis = _axis(args[1] if len(args) > 1 else 0, len(shape))
+    if axis >= len(shape) - 2:
+        return WHOLE
+    parts: Given = []
+    for field, was in given:
+        leading = (*was[:-2][:axis], 1, *was[:-2][axis:])
+        if field is not None and field.ids is not None:
+            ids = np.expand_dims(field.spread(was[:-2]), axis)
+            parts.append((Field(field.boxes, ids), leading))
+        else:
+            parts.append((field, leading))
+    return concatenated(parts, axis)
+
+
+def _pad(args: tuple[Any, ...], given: Given, shape: Shape) -> Field:
+    """Pads count from the last axis back: (left, right, top, bottom, maps before, after, ...)."""
+    field, was = given[0]
+    if field is None or len(shape) < 3:
+        return WHOLE
+    pads = [*args[1], *(0, 0, 0, 0)][: max(4, len(args[1]))]
+    moved = field.each(lambda reach, axis: reach.window(1, pad=pads[2 - 2 * axis]))
+    maps = list(zip(pads[4::2], pads[5::2], strict=True))
+    if not any(map(any, maps)):
+        return moved
+    width = [*[(0, 0)] * (len(was) - 2 - len(maps)), *reversed(maps)]
+    ids = np.pad(moved.spread(was[:-2]), width, constant_values=-1)
+    return Field(moved.boxes, ids)
+
+
+def _slice(args: tuple[Any, ...], given: Given, shape: Shape) -> Field:
+    field, was = given[0]
+    axis = _axis(args[1] if len(args) > 1 else 0, len(shape))
+    start = (args[2] if len(args) > 2 else 0) or 0
+    step = args[4] if len(args) > 4 else 1
+    if field is None:
+        return WHOLE
+    start = max(0, start + was[axis] if start < 0 else min(start, was[axis]))
+    if axis >= len(shape) - 2:
+        cut = axis - (len(shape) - 2)
+        return field.each(
+            lambda reach, side: reach.window(1, step, pad=-start) if side == cut else reach
+        )
+    return _taken(field, was, axis, range(start, start + shape[axis] * step, step))
+
+
+def _select(args: tuple[Any, ...], given: Given, shape: Shape) -> Field:
+    field, was = given[0]
+    axis = _axis(args[1], len(was))
+    if field is None or axis >= len(was) - 2:
+        return WHOLE
+    return _taken(field, was, axis, args[2])
+
+
+def _reshape(args: tuple[Any, ...], given: Given, shape: Shape) -> Field:
+    field, was = given[0]
+    if field is None or len(shape) < 3 or shape[-2:] != was[-2:]:
+        return WHOLE
+    return field.arranged(lambda ids: _full(ids, was).reshape(shape[:-2]))
+
+
+def _permute(args: tuple[Any, ...], given: Given, shape: Shape) -> Field:
+    was = len(given[0][1])
+    return _reordered(given, [_axis(axis, was) for axis in args[1]])
+
+
+def _transpose(args: tuple[Any, ...], given: Given, shape: Shape) -> Field:
+    order = list(range(len(shape)))
+    a, b = (_axis(axis, len(shape)) for axis in args[1:3])
+    order[a], order[b] = order[b], order[a]
+    return _reordered(given, order)
+
+
+def _reordered(given: Given, order: list[int]) -> Field:
+    field, was = given[0]
+    if field is None or order[-2:] != [len(was) - 2, len(was) - 1]:
+        return WHOLE
+    return field.arranged(lambda ids: _full(ids, was).transpose(order[:-2]))
+
+
+def _shuffle(args: tuple[Any, ...], given: Given, shape: Shape) -> Field:
+    field, was = given[0]
+    if field is None or len(was) != 4:
+        return WHOLE
+    return field.arranged(
+        lambda ids: _full(ids, was).reshape(was[0], args[1], -1).swapaxes(1, 2).reshape(shape[:-2])
+    )
+
+
+def _reduce(args: tuple[Any, ...], given: Given, shape: Shape) -> Field:
+    """Over maps: what they see together. Over rows or columns: the whole picture."""
+    field, was = given[0]
+    over = args[1] if len(args) > 1 else None
+    axes = [_axis(a, len(was)) for a in ([over] if isinstance(over, int) else over or ())]
+    if field is None or not axes or max(axes) >= len(was) - 2:
+        return WHOLE
+    if field.ids is None:
+        return field
+    taken = Field(field.boxes, field.spread(was[:-2])).gathered(tuple(axes))
+    return taken.arranged(lambda ids: ids.reshape(shape[:-2]))
+
+
+def _split(args: tuple[Any, ...], was: Shape, field: Field) -> list[Field]:
+    axis = _axis(args[2] if len(args) > 2 else 0, len(was))
+    size = args[1]
+    sizes = size if isinstance(size, (list, tuple)) else _sizes(was[axis], size)
+    if axis >= len(was) - 2:
+        return [WHOLE] * len(sizes)
+    ends = accumulate(sizes)
+    return [_taken(field, was, axis, range(to - n, to)) for to, n in zip(ends, sizes, strict=True)]
+
+
+def _unbind(args: tuple[Any, ...], was: Shape, field: Field) -> list[Field]:
+    axis = _axis(args[1] if len(args) > 1 else 0, len(was))
+    if axis >= len(was) - 2:
+        return [WHOLE] * was[axis]
+    return [_taken(field, was, axis, at) for at in range(was[axis])]
+
+
+def _taken(field: Field, was: Shape, axis: int, places: int | range) -> Field:
+    """The maps at these places of a leading axis; the axis goes where it is one place."""
+    at = places if isinstance(places, int) else list(places)
+    return field.arranged(lambda ids: np.take(_full(ids, was), at, axis))
+
+
+def _full(ids: Any, was: Shape) -> Any:
+    return np.broadcast_to(ids, was[:-2])
+
+
+def _sizes(length: int, size: int) -> list[int]:
+    return [min(size, length - at) for at in range(0, length, size)]
+
+
+def _axis(axis: int, dims: int) -> int:
+    return axis % dims
+
+
+def _many(value: Any, axes: int) -> tuple[int, ...]:
     values = [value] if isinstance(value, int) else list(value)
-    return (values[0], values[-1])
+    return tuple(values) if len(values) == axes else (values[0],) * axes
+
+
+_RULES: dict[str, Callable[[tuple[Any, ...], Given, Shape], Field]] = {
+    "convolution": _convolution,
+    "cat": _cat,
+    "stack": _stack,
+    "slice": _slice,
+    "select": _select,
+    "permute": _permute,
+    "channel_shuffle": _shuffle,
+    "native_channel_shuffle": _shuffle,
+    "transpose": _transpose,
+    "upsample_nearest2d": _nearest,
+    "upsample_bilinear2d": _bilinear,
+    **dict.fromkeys(("max_pool2d_with_indices", "max_pool2d", "avg_pool2d", "avg_pool3d"), _pool),
+    **dict.fromkeys(("_adaptive_avg_pool2d", "adaptive_max_pool2d"), _adaptive_pool),
+    **dict.fromkeys(("constant_pad_nd", "reflection_pad2d", "replication_pad2d"), _pad),
+    **dict.fromkeys(("view", "_unsafe_view", "reshape", "unsqueeze", "squeeze"), _reshape),
+    **dict.fromkeys(("mean", "sum", "amax", "amin", "max", "min"), _reduce),
+}
+_PARTS: dict[str, Callable[[tuple[Any, ...], Shape, Field], list[Field]]] = {
+    **dict.fromkeys(("split", "split_with_sizes", "unsafe_split", "chunk"), _split),
+    "unbind": _unbind,
+}
+# Their outputs may have the rows and columns of an input, but mix all of them.
+_MIXES = frozenset("mm addmm bmm baddbmm linear _softmax flip roll cumsum sort topk".split())

@@ -48,8 +48,12 @@ class TraceRow:
 
     `name` is the path of the leaf, or the path of the enclosing module with the operator's name;
     `call` numbers the calls of the same name from 0; `params` counts the trainable values that no
-    earlier row has counted. `receptive_field` is one side in input pixels, of the largest path;
-    None where the row sees the whole picture or no picture at all.
+    earlier row has counted. `receptive_field` is one side in input pixels, of the channel that
+    sees most, and `receptive_field_min` of the one that sees least; None where the row sees the
+    whole picture, no picture at all, or the trace cannot tell. `stride` is the step in input pixels
+    from one output pixel to the next, `offset` the centre of what the first one sees, in pixels
+    from the centre of the picture's first pixel. `inputs` has the places in the trace of the rows
+    that feed this one, in the order met, as keys.
     """
 
     name: str
@@ -60,4 +64,7 @@ class TraceRow:
     params: int = 0
     ops: list[Op] = field(default_factory=list)
     receptive_field: int | None = None
-    stride: int | None = None
+    receptive_field_min: int | None = None
+    stride: float | None = None
+    offset: float | None = None
+    inputs: dict[int, None] = field(default_factory=dict)

@@ -91,6 +91,10 @@ class _Tracer(TorchDispatchMode):
         self.path = ""  # of the innermost module whose forward has not ended well
         self._stack: list[_Frame] = []
         self._rows: list[TraceRow] = []
+        self._numbers: dict[int, int] = {}  # of a row, by its identity
+        self._makers: dict[
+            int, int
+        ] = {}  # the row that made a tensor; the field map keeps it alive
         self._calls: Counter[str] = Counter()
         self._counted: set[int] = set()
 
@@ -137,6 +141,7 @@ class _Tracer(TorchDispatchMode):
             row.ops.append(op)
             for value in used:
                 self._count(value, row)
+        self._connect(row, used, outputs)
         return out
 
     def finish(self) -> list[TraceRow]:
@@ -156,6 +161,18 @@ class _Tracer(TorchDispatchMode):
         self._set_output(row, outputs)
         return row
 
+    def _connect(self, row: TraceRow | None, used: list[Tensor], outputs: list[Tensor]) -> None:
+        """Notes which rows feed `row`. What a bare view gives still comes from its source's row."""
+        before = [self._makers[id(t)] for t in used if id(t) in self._makers]
+        if row is None:
+            made_by = before[:1]
+        else:
+            made_by = [self._numbers[id(row)]]
+            row.inputs.update(dict.fromkeys(n for n in before if n != made_by[0]))
+        for t in outputs:
+            if made_by:
+                self._makers[id(t)] = made_by[0]
+
     def _below(self, name: str) -> str:
         """The name of something that the running module calls."""
         return f"{self._stack[-1].path}.{name}".lstrip(".") if self._stack else name
@@ -163,6 +180,7 @@ class _Tracer(TorchDispatchMode):
     def _new_row(self, name: str, kind: str) -> TraceRow:
         row = TraceRow(name, kind, self._calls[name])
         self._calls[name] += 1
+        self._numbers[id(row)] = len(self._rows)
         self._rows.append(row)
         return row
 
@@ -173,7 +191,8 @@ class _Tracer(TorchDispatchMode):
         row.output_bytes = sum(spec(t).nbytes for t in outputs)
         field = self._fields.of(outputs[0])
         if field is not None:
-            row.receptive_field, row.stride = max(field.side), max(field.step)
+            row.receptive_field, row.receptive_field_min = field.side, field.least
+            row.stride, row.offset = field.axis.step, field.axis.centre
 
     def _count(self, value: Any, row: TraceRow) -> None:
         original = self._stand_ins.original(value)

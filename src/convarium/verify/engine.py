@@ -16,6 +16,7 @@ from convarium.facts import (
     PrintedFact,
     difference_reason,
     layer_rows,
+    model_facts,
     printed_facts,
     rows_names,
 )
@@ -37,7 +38,7 @@ def verify(name: str) -> list[Verdict]:
     [138357544]
     """
     row = catalog.find(name)
-    facts = catalog.facts_of(row.name)
+    facts = model_facts(row.name)
     return judge(
         build(row.name, facts.input),
         facts=facts,

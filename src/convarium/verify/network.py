@@ -14,9 +14,10 @@ from torch import nn
 
 from convarium import catalog
 from convarium.cost.macs import count_products
+from convarium.facts import model_facts
 from convarium.nets.build import build as build_network
 from convarium.trace import Op, TraceRow, trace_anyhow
-from convarium.verify.modes import LongestPath, WithoutValues
+from convarium.verify.depth import LongestPath
 
 _PRODUCTS = ("addmm", "mm")
 _OPERATORS = {
@@ -61,7 +62,7 @@ class Layer:
     pad: int | None = None
     groups: int = 1
     field: int | None = None
-    step: int | None = None
+    step: float | None = None
     call: int = 0  # of the same module, from 0
 
     @property
@@ -95,12 +96,12 @@ class Network:
 def build(name: str, size: tuple[int, ...] | None = None) -> Network:
     """The catalogued network, traced at (C, H, W); at its native size when None."""
     row = catalog.find(name)
-    return _build(row.name, tuple(size or catalog.facts_of(row.name).input))
+    return _build(row.name, tuple(size or model_facts(row.name).input))
 
 
 @lru_cache(maxsize=256)
 def _build(name: str, size: tuple[int, ...]) -> Network:
-    with WithoutValues(), torch.device("meta"):
+    with torch.device("meta"):
         model = build_network(name)
     return read(model, size, name=name, training=catalog.find(name).traced == "train")
 

@@ -10,7 +10,7 @@ from train.conftest import small_net
 
 
 def test_the_probe_leaves_the_network_alone(bars, recipe, monkeypatch) -> None:
-    monkeypatch.setattr(probe, "SECONDS", 0.05)
+    monkeypatch.setattr(probe, "SECONDS", (0.05, 0.05))
     model = small_net()
     before = {name: t.clone() for name, t in model.state_dict().items()}
     generator = torch.get_rng_state()

@@ -1,4 +1,4 @@
-"""Two dispatch modes: build without drawing values, and measure the longest path of a network."""
+"""The longest path through a network, measured while it runs."""
 
 from __future__ import annotations
 
@@ -9,20 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from convarium.trace.arguments import tensors
 
-_FILLS = frozenset("normal_ uniform_ fill_ zero_ copy_ mul_ add_ erfinv_".split())
 _CONVOLUTION, _PRODUCTS = "convolution", ("addmm", "mm")
-
-
-class WithoutValues(TorchDispatchMode):
-    """Skips what only fills tensors of the meta device, such as `normal_`: there are no values."""
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        is_meta = bool(args) and isinstance(args[0], Tensor) and args[0].is_meta
-        if is_meta and func.overloadpacket.__name__ in _FILLS:
-            return args[0]
-        return func(*args, **(kwargs or {}))
 
 
 class LongestPath(TorchDispatchMode):

@@ -1,0 +1,217 @@
+"""The pictures of Canziani, Culurciello & Paszke 2016 for our networks, on this machine.
+
+python benchmarks/canziani.py [--out canziani] [--seconds 1] [--networks A,B] [--batches 1,2,4,8]
+
+Two pictures, as SVG and on one HTML page: printed ImageNet errors against operations, area for
+parameters; and this machine's time, memory and energy a picture against the batch. Errors are the
+papers' own, each with its protocol in the page's table: protocols differ between papers, so two
+points of different papers are not strictly comparable. What could not be measured says why.
+"""
+
+from __future__ import annotations
+
+import argparse
+import html
+import re
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+import torch
+
+import convarium
+from convarium.facts import ErrorRate
+from convarium.files import written_whole
+from convarium.machine import Counter, PeakMemory, interleaved
+from convarium.machine.describe import processor
+from convarium.report.drawing import Drawing, finished, log_axis
+from convarium.report.palette import TOKENS, variable
+
+NETWORKS = "alexnet_2gpu,squeezenet1_1,mobilenet_v1_100_224,googlenet,resnet18_b,resnet50,vgg_d"
+_PREFERRED = re.compile(r"single|1 crop|one crop|centre|center|1-crop", re.IGNORECASE)
+_ENSEMBLE = re.compile(r"\b[2-9] nets")
+
+
+def printed_error(name: str) -> ErrorRate | None:
+    """The paper's top-1 error on ImageNet, of the plainest protocol that it prints."""
+    rates = [
+        rate
+        for rate in convarium.model_facts(name).errors
+        if rate.top1 is not None
+        and rate.dataset == "ILSVRC2012 val"
+        and not _ENSEMBLE.search(rate.protocol)
+    ]
+    plain = [rate for rate in rates if _PREFERRED.search(rate.protocol)]
+    return next(iter(plain or rates), None)
+
+
+def accuracy_rows() -> list[dict[str, Any]]:
+    rows = []
+    for name in convarium.list_models(task="classification"):
+        rate = printed_error(name)
+        if rate is None or rate.top1 is None:
+            continue
+        facts = convarium.model_facts(name)
+        rows.append(
+            {
+                "network": name,
+                "family": facts.family,
+                "accuracy": 100 - rate.top1,
+                "macs": facts.macs.exact,
+                "params": facts.params.exact,
+                "protocol": f"{rate.dataset}, {rate.protocol}",
+                "source": rate.source,
+            }
+        )
+    return [row for row in rows if row["macs"] and row["params"]]
+
+
+def accuracy_picture(rows: list[dict[str, Any]]) -> Drawing:
+    macs = [row["macs"] for row in rows]
+    across = [min(macs) / 1.5, max(macs) * 1.5]
+    points = (
+        alt.Chart(alt.InlineData(values=sorted(rows, key=lambda row: -row["params"])))
+        .mark_point(filled=True, fillOpacity=0.4, strokeWidth=1.5)
+        .encode(
+            x=alt.X(
+                "macs:Q",
+                title="MACs of one picture, log scale",
+                scale=alt.Scale(type="log", domain=across, nice=False),
+                axis=log_axis(across, "~s", grid=False),
+            ),
+            y=alt.Y("accuracy:Q", title="printed top-1 accuracy, %", scale=alt.Scale(zero=False)),
+            size=alt.Size(
+                "params:Q", title="parameters", scale=alt.Scale(range=[20, 1800]), legend=_legend()
+            ),
+            color=alt.Color("family:N", title="family", scale=alt.Scale(scheme="tableau20")),
+            tooltip=["network:N", "accuracy:Q", "macs:Q", "params:Q", "protocol:N", "source:N"],
+        )
+    )
+    return Drawing(
+        "accuracy-operations",
+        "Accuracy, operations, parameters",
+        "Printed top-1 accuracy against multiply-adds; the area is parameters.",
+        finished(points, width=820, height=420),
+    )
+
+
+def _legend() -> Any:
+    return alt.Legend(format="~s", tickCount=3, symbolFillColor=variable("line"))
+
+
+def measured_rows(
+    names: list[str], batches: list[int], seconds: float
+) -> tuple[list[dict[str, Any]], str]:
+    """Time, memory and energy of forward passes, networks in turns at each batch."""
+    models = {name: convarium.create_model(name).eval() for name in names}
+    counter, rows = Counter(), []
+    for batch in batches:
+        tasks = {}
+        for name, model in models.items():
+            images = torch.rand(batch, *convarium.model_facts(name).input)
+            tasks[name] = lambda model=model, images=images: _forward(model, images)
+        laps = interleaved(tasks, seconds=seconds * len(tasks), least=3)
+        for name, task in tasks.items():
+            with PeakMemory() as peak, counter.measure() as energy:
+                task()
+            rows.append(
+                {
+                    "network": name,
+                    "batch": batch,
+                    "ms": 1e3 * laps[name].median / batch,
+                    "low": 1e3 * laps[name].low / batch,
+                    "high": 1e3 * laps[name].high / batch,
+                    "n": laps[name].n,
+                    "megabytes": None if peak.bytes is None else peak.bytes / 1e6,
+                    "joules": None if energy.joules is None else energy.joules / batch,
+                }
+            )
+    return rows, counter.reason
+
+
+def _forward(model: torch.nn.Module, images: torch.Tensor) -> None:
+    with torch.inference_mode():
+        model(images)
+
+
+def measured_picture(rows: list[dict[str, Any]], field: str, title: str) -> Drawing | None:
+    """One quantity against the batch, a line a network; None where none was measured."""
+    known = [row for row in rows if row[field] is not None]
+    if not known:
+        return None
+    batches = [row["batch"] for row in known]
+    lines = (
+        alt.Chart(alt.InlineData(values=known))
+        .mark_line(point=True)
+        .encode(
+            x=alt.X(
+                "batch:Q",
+                title="batch, log scale",
+                scale=alt.Scale(type="log", base=2),
+                axis=alt.Axis(values=sorted(set(batches)), format="d"),
+            ),
+            y=alt.Y(f"{field}:Q", title=f"{title}, log scale", scale=alt.Scale(type="symlog")),
+            color=alt.Color("network:N", scale=alt.Scale(scheme="tableau10")),
+        )
+    )
+    about = f"{title} against the batch, medians."
+    return Drawing(f"{field}-batch", title, about, finished(lines, width=820, height=320))
+
+
+def page(drawings: list[Drawing], notes: list[str], rows: list[dict[str, Any]]) -> str:
+    tokens = "".join(f"--{k}: light-dark({light}, {dark});" for k, (light, dark) in TOKENS.items())
+    figures = "".join(f"<h2>{html.escape(d.title)}</h2><figure>{d.svg}</figure>" for d in drawings)
+    said = "".join(f"<p>{html.escape(note)}</p>" for note in notes)
+    cells = "".join(
+        f"<tr><td>{row['network']}</td><td>{row['accuracy']:.2f}</td><td>{row['macs']:,}</td>"
+        f"<td>{row['params']:,}</td><td>{html.escape(row['protocol'])}</td>"
+        f"<td>{html.escape(row['source'])}</td></tr>"
+        for row in rows
+    )
+    return (
+        "<!DOCTYPE html><html lang='en'><meta charset='utf-8'><title>Accuracy and cost</title>"
+        f"<style>:root{{color-scheme:light dark;{tokens}}}body{{max-width:1000px;margin:2rem auto;"
+        "padding:0 1rem;background:var(--page);color:var(--ink);font:16px/1.5 system-ui,sans-serif}"
+        "figure{margin:0;overflow-x:auto}td,th{text-align:left;padding:.2rem .8rem .2rem 0}"
+        "table{font-size:.85rem}</style><h1>Accuracy and cost of the landmark networks</h1>"
+        f"{said}{figures}<h2>The printed errors</h2><table><tr><th>network</th><th>top-1 %</th>"
+        "<th>MACs</th><th>parameters</th><th>protocol</th><th>source</th></tr>"
+        f"{cells}</table></html>\n"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("canziani"))
+    parser.add_argument("--seconds", type=float, default=1.0, help="a network and batch")
+    parser.add_argument("--networks", default=NETWORKS)
+    parser.add_argument("--batches", default="1,2,4,8")
+    given = parser.parse_args()
+    printed = accuracy_rows()
+    batches = [int(batch) for batch in given.batches.split(",")]
+    measured, reason = measured_rows(given.networks.split(","), batches, given.seconds)
+    quantities = [("ms", "milliseconds a picture"), ("megabytes", "MB above the start, one pass")]
+    quantities.append(("joules", "joules a picture"))
+    lines = [measured_picture(measured, field, title) for field, title in quantities]
+    drawings = [accuracy_picture(printed), *(line for line in lines if line)]
+    threads = (
+        f"{torch.get_num_threads()} threads, medians of {min(r['n'] for r in measured)} or more"
+    )
+    notes = [f"Measured on {processor()}, {threads}, float32, inference."]
+    notes.append("Protocols differ between papers: see the table before comparing two points.")
+    if reason:
+        notes.append(f"Energy: {reason}.")
+    for name, text in [
+        ("index.html", page(drawings, notes, printed)),
+        *((f"{drawing.name}.svg", drawing.svg_alone()) for drawing in drawings),
+    ]:
+        with written_whole(given.out / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    print(f"{len(printed)} networks with printed errors, {len(measured)} measured points")
+    print(f"{given.out / 'index.html'}")
+    for note in filter(None, notes):
+        print(note)
+
+
+if __name__ == "__main__":
+    main()

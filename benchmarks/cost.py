@@ -1,0 +1,187 @@
+"""What a full count costs against a plain meta forward pass and other counters, in one run.
+
+python benchmarks/cost.py [--net resnet152] [--rounds 9]
+
+Prints seconds (median, quartiles) of each counter on the same network, interleaved, and how many
+closed forms of tests/cost/test_micro_suite.py each counter hits. Counters that are not installed
+are named as such.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import io
+import runpy
+import warnings
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+import convarium
+from convarium.machine import interleaved
+from convarium.machine.describe import processor
+
+Counter = Callable[[nn.Module, tuple[int, ...]], float]  # MACs of one sample
+
+
+def ours(model: nn.Module, size: tuple[int, ...]) -> float:
+    return convarium.measure_cost(model, size).macs
+
+
+def torchs(model: nn.Module, size: tuple[int, ...]) -> float:
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(_picture(model, size))
+    return counter.get_total_flops() / 2
+
+
+def fvcore(model: nn.Module, size: tuple[int, ...]) -> float:
+    from fvcore.nn import FlopCountAnalysis
+
+    analysis = FlopCountAnalysis(model, _picture(model, size))
+    analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+    return analysis.total()
+
+
+def calflops(model: nn.Module, size: tuple[int, ...]) -> float:
+    from calflops import calculate_flops
+
+    return calculate_flops(
+        model, (1, *size), print_results=False, output_as_string=False, output_precision=12
+    )[1]
+
+
+def torchinfo(model: nn.Module, size: tuple[int, ...]) -> float:
+    from torchinfo import summary
+
+    device = _picture(model, size).device
+    return summary(model, (1, *size), verbose=0, device=device).total_mult_adds
+
+
+def ptflops(model: nn.Module, size: tuple[int, ...]) -> float:
+    from ptflops import get_model_complexity_info
+
+    options = {"print_per_layer_stat": False, "as_strings": False, "verbose": False}
+    return get_model_complexity_info(model, size, **options)[0]
+
+
+def thop(model: nn.Module, size: tuple[int, ...]) -> float:
+    from thop import profile
+
+    return profile(model, (_picture(model, size),), verbose=False)[0]
+
+
+def torchlens(model: nn.Module, size: tuple[int, ...]) -> float:
+    from torchlens import log_forward_pass
+
+    return log_forward_pass(model, _picture(model, size)).total_flops_forward / 2
+
+
+COUNTERS: dict[str, Counter] = {"convarium": ours, "torch": torchs} | {
+    counter.__name__: counter for counter in (fvcore, calflops, torchinfo, ptflops, thop, torchlens)
+}
+ON_META = ("convarium", "torch")
+
+
+def _picture(model: nn.Module, size: tuple[int, ...]) -> torch.Tensor:
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    return torch.zeros((1, *size), device=device)
+
+
+def times(name: str, rounds: int) -> None:
+    """Seconds of each counter on one network. Peers that compute run it on the CPU."""
+    size = convarium.model_facts(name).input
+    with torch.device("meta"):
+        model = convarium.create_model(name).eval()
+    picture = torch.empty((1, *size), device="meta")
+
+    def plain() -> None:
+        with torch.no_grad():
+            model(picture)
+
+    tasks: dict[str, Callable[[], object]] = {"plain meta forward": plain}
+    real = convarium.create_model(name).eval() if len(_installed()) > len(ON_META) else model
+    for counter in _installed():
+        subject = model if counter in ON_META else real
+        tasks[counter] = _silent(COUNTERS[counter], subject, size)
+    laps = interleaved(tasks, seconds=0, least=rounds, most=rounds)
+    base = laps["plain meta forward"].median
+    print(f"{name} on {processor()}, {torch.get_num_threads()} threads, {rounds} rounds")
+    print(f"{'':20}  seconds  quartiles        x plain")
+    for task, lap in laps.items():
+        spread = f"{lap.low:.3f} to {lap.high:.3f}"
+        print(f"{task:20}  {lap.median:7.3f}  {spread:15}  {lap.median / base:7.2f}")
+    print(f"torch / convarium: {laps['torch'].median / laps['convarium'].median:.2f}\n")
+
+
+def _silent(counter: Counter, model: nn.Module, size: tuple[int, ...]) -> Callable[[], object]:
+    def run() -> float:
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            return counter(model, size)
+
+    return run
+
+
+def _installed() -> list[str]:
+    return [name for name in COUNTERS if name in ON_META or _imports(name)]
+
+
+@cache
+def _imports(name: str) -> bool:
+    """True when the peer is there with all that it needs itself."""
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        return False
+    return True
+
+
+def closed_forms() -> None:
+    """Counted MACs over the closed form, case by case; "raises" where a counter gives up."""
+    path = Path(__file__).resolve().parents[1] / "tests" / "cost" / "test_micro_suite.py"
+    cases = runpy.run_path(str(path))["CASES"]
+    counters = _installed()
+    print(f"{'MACs / closed form':26}" + "".join(f"{name:>11}" for name in counters))
+    hits = dict.fromkeys(counters, 0)
+    for case in cases:
+        cells = []
+        for name in counters:
+            text = _ratio(COUNTERS[name], case)
+            hits[name] += text == "1"
+            cells.append(text)
+        print(f"{case.name:26}" + "".join(f"{cell:>11}" for cell in cells))
+    print(f"{f'exact of {len(cases)}':26}" + "".join(f"{hits[name]:>11}" for name in counters))
+
+
+def _ratio(counter: Counter, case: Any) -> str:
+    try:
+        found = _silent(counter, deepcopy(case.module).eval(), case.size)() or 0
+    except Exception:  # noqa: BLE001 - whatever a peer raises is its answer
+        return "raises"
+    if case.macs == 0:
+        return "1" if found == 0 else f"0 <> {found:g}"
+    return f"{found / case.macs:.4g}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--net", default="resnet152")
+    parser.add_argument("--rounds", type=int, default=9)
+    given = parser.parse_args()
+    warnings.simplefilter("ignore")
+    missing = [name for name in COUNTERS if name not in _installed()]
+    if missing:
+        print(f"not installed: {', '.join(missing)}\n")
+    times(given.net, given.rounds)
+    closed_forms()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""Networks to price by a word: ours, torchvision's, timm's, or a function of a user's file."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from convarium import catalog
+from convarium.cost.report import CostReport, cost_of
+from convarium.errors import ConvariumError, InputError, MissingExtraError, UsageError, unknown_name
+from convarium.facts import model_facts
+from convarium.nets.build import build
+
+_FORMS = "a network of `convarium list`, torchvision:NAME, timm:NAME or path/to/file.py:function"
+_SIDE = 224  # where a library's network says nothing of its input
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A network to price: `input_size` is the one it is made for, None where nobody says.
+
+    `mode` is the forward pass that holds all of it, None for what follows from training or not.
+    """
+
+    name: str
+    model: nn.Module
+    input_size: tuple[int, ...] | None
+    mode: str | None = None
+
+    def cost(
+        self, input_size: tuple[int, ...] | None, *, batch_size: int, training: bool
+    ) -> CostReport:
+        """The report at `input_size`, or at the network's own when it is None.
+
+        Raises:
+            UsageError: neither is known.
+            InputError: the network cannot take it.
+        """
+        size = input_size or self.input_size
+        if size is None:
+            raise UsageError(f"{self.name} does not say its input. Add --input 3x224x224.")
+        return cost_of(
+            self.model,
+            size,
+            name=self.name,
+            batch_size=batch_size,
+            training=training,
+            mode="train" if training else self.mode,
+        )
+
+
+def find(word: str, channels: int | None = None) -> Source:
+    """The network that `word` names, without values where it can be built so.
+
+    Args:
+        word: as the error below lists; a file's function is called without arguments.
+        channels: of the picture; ours are built for it, others keep what they have.
+
+    Raises:
+        UsageError: no such network.
+        InputError: the user's file or function fails, or gives no module.
+        MissingExtraError: the library that has it is not installed.
+    """
+    kind, colon, name = word.rpartition(":")
+    if not colon:
+        return _own(word, channels)
+    if kind == "torchvision":
+        return _torchvision(name)
+    if kind == "timm":
+        return _timm(name)
+    if kind.endswith(".py"):
+        return _file(Path(kind), name)
+    raise UsageError(f"{word!r} names no network. Write {_FORMS}.")
+
+
+def _own(word: str, channels: int | None) -> Source:
+    row = catalog.find(word)
+    size = model_facts(row.name).input
+    other = channels if channels not in (None, size[0]) else None
+    with torch.device("meta"):
+        return Source(row.name, build(row.name, in_channels=other), size, row.traced)
+
+
+def _torchvision(name: str) -> Source:
+    from torchvision import models
+
+    if name not in models.list_models():
+        raise unknown_name("torchvision network", name, models.list_models())
+    options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+    model = _without_values(lambda: models.get_model(name, weights=None, **options))
+    side = getattr(model, "image_size", None)
+    if side is None:
+        first = next(iter(models.get_model_weights(name)), None)
+        side = getattr(first and first.transforms(), "crop_size", [_SIDE])[0]
+    return Source(f"torchvision:{name}", model, (3, side, side))
+
+
+def _timm(name: str) -> Source:
+    try:
+        import timm
+    except ImportError as error:
+        raise MissingExtraError(f"timm:{name} needs timm", "timm") from error
+    if not timm.is_model(name):
+        raise unknown_name("timm network", name, timm.list_models())
+    model = _without_values(lambda: timm.create_model(name, pretrained=False))
+    size = getattr(model, "pretrained_cfg", {}).get("input_size", (3, _SIDE, _SIDE))
+    return Source(f"timm:{name}", model, tuple(size))
+
+
+def _without_values(make: Callable[[], nn.Module]) -> nn.Module:
+    """On the meta device; with values where the builder reads them, as torchvision's RegNets do."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the library's own talk about its initial values
+        try:
+            with torch.device("meta"):
+                return make()
+        except (RuntimeError, NotImplementedError):
+            return make()
+
+
+def _file(path: Path, name: str) -> Source:
+    if not path.is_file():
+        raise InputError(f"{path} is not a file. Write path/to/file.py:function.")
+    with _told(f"{path}"), _beside(path):
+        spec = importlib.util.spec_from_file_location(f"_convarium_{path.stem}", path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module  # dataclasses and pickling look a module up by its name
+        spec.loader.exec_module(module)
+        make = getattr(module, name, None)
+        if not callable(make):
+            known = [n for n, value in vars(module).items() if _is_own(value, module)]
+            raise unknown_name(f"function of {path}", name, known)
+        made: Any = make()
+    if not isinstance(made, nn.Module):
+        kind = type(made).__name__
+        raise InputError(f"{path}:{name} gives a {kind}; it must give a torch.nn.Module.")
+    return Source(f"{path.name}:{name}", made, getattr(made, "input_size", None))
+
+
+def _is_own(value: Any, module: Any) -> bool:
+    return callable(value) and getattr(value, "__module__", None) == module.__name__
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """The user's own code may raise anything: one sentence with its words and its line."""
+    try:
+        yield
+    except ConvariumError:
+        raise
+    except Exception as error:
+        step = error.__traceback__
+        while step is not None and step.tb_next is not None:
+            step = step.tb_next
+        line = f" line {step.tb_lineno}" if step is not None else ""
+        words = " ".join(str(error).split())
+        raise InputError(f"{what}{line}: {type(error).__name__}: {words}") from error
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[None]:
+    """The files beside it can be imported while it loads."""
+    folder = str(path.resolve().parent)
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)

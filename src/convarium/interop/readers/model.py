@@ -1,0 +1,30 @@
+"""What every reader gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """Tensors of a file in PyTorch's layouts, under the file's own names.
+
+    Args:
+        tensors: "layer.role" -> tensor; roles are PyTorch's (weight, bias, running_mean ..).
+        label: the file in messages.
+        ecosystem: "caffe" or "keras" where the format tells, None where names have to.
+        maps_last: a flattened map runs over height, width, channel (TensorFlow).
+        norm_eps: epsilon of the batch norms where the file tells.
+        ordered: the layers stand in the order in which they run.
+    """
+
+    tensors: Mapping[str, Tensor]
+    label: str
+    ecosystem: str | None = None
+    maps_last: bool = False
+    norm_eps: float | None = None
+    ordered: bool = True
+    notes: tuple[str, ...] = field(default=())

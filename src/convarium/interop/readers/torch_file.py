@@ -1,0 +1,160 @@
+"""Files of torch.save: looked over here, read in a process of its own with little memory.
+
+The pickle is only listed, never run, in this process: what it would call is refused by name. Then
+`jail.py` reads it with torch.load(weights_only=True) and hands safetensors back.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import pickletools
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+from convarium.errors import InputError
+from convarium.interop.readers.model import Foreign
+from convarium.interop.readers.safe import broken, read_safetensors, too_large
+
+MAX_PICKLE_BYTES = 64 << 20
+MAX_MEMBERS = 100_000
+SECONDS = 300
+_PICKLES_BEFORE_DATA = 5  # of the old format: magic, protocol, system, the object, storage keys
+_ALLOWED_ROOTS = ("torch", "collections")
+
+
+def is_torch(path: Path, head: bytes) -> bool:
+    """A zip file that is no npz, or a pickle of protocol 2 and later."""
+    is_pickle = len(head) > 2 and head[0] == 0x80 and 2 <= head[1] <= 5
+    return head.startswith(b"PK") or is_pickle or path.suffix in (".pth", ".pt", ".th")
+
+
+def read_torch(path: Path, budget_bytes: int) -> Foreign:
+    """The tensors of a state dict, or of a checkpoint that holds one.
+
+    Raises:
+        InputError: code in the pickle, sizes that lie, more than the budget, no state dict.
+    """
+    size = path.stat().st_size
+    if size > budget_bytes:
+        raise too_large(path, size, budget_bytes)
+    with path.open("rb") as file:
+        is_zip = file.read(2) == b"PK"
+    if is_zip:
+        _check_zip(path, budget_bytes)
+    else:
+        _check_old(path)
+    return _from_jail(path, budget_bytes)
+
+
+def _check_zip(path: Path, budget_bytes: int) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            _check_members(path, members, budget_bytes)
+            records = [m for m in members if m.filename.endswith("data.pkl")]
+            if len(records) != 1:
+                raise InputError(f"{path} is a zip file, but no file of torch.save.")
+            _check_pickle(path, archive.read(records[0]), pickles=1)
+    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, NotImplementedError) as error:
+        raise broken(path, error) from error
+
+
+def _check_members(path: Path, members: list[zipfile.ZipInfo], budget_bytes: int) -> None:
+    """What the archive says of itself: torch stores, so nothing in it can grow when unpacked."""
+    if len(members) > MAX_MEMBERS:
+        raise InputError(f"{path} has {len(members)} members; a file of torch.save has fewer.")
+    for member in members:
+        if member.compress_type != zipfile.ZIP_STORED:
+            raise InputError(f"{path} is compressed inside, which torch.save never does.")
+        if member.filename.endswith("data.pkl") and member.file_size > MAX_PICKLE_BYTES:
+            raise InputError(f"{path}: its pickle has {member.file_size} bytes; 64 MiB at most.")
+    total = sum(member.file_size for member in members)
+    if total > min(budget_bytes, path.stat().st_size):
+        raise InputError(
+            f"{path}: its members say {total} bytes, the file has {path.stat().st_size}."
+        )
+
+
+def _check_old(path: Path) -> None:
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
+        if whole[:2] != b"\x80\x02":
+            raise InputError(f"{path} is no file of torch.save: it begins with {whole[:4]!r}.")
+        _check_pickle(path, whole, pickles=_PICKLES_BEFORE_DATA)
+
+
+def _check_pickle(path: Path, data: bytes | mmap.mmap, *, pickles: int) -> None:
+    """Lists the words of the pickles without running one; refuses calls that torch has not."""
+    import io
+
+    stream = io.BytesIO(data) if isinstance(data, bytes) else data
+    try:
+        for _ in range(pickles):
+            for code, argument, _ in pickletools.genops(stream):  # type: ignore[arg-type]
+                _check_word(path, code, argument)
+            if stream.tell() > MAX_PICKLE_BYTES:
+                raise InputError(f"{path}: its pickle is over 64 MiB.")
+    except (ValueError, OverflowError, MemoryError, UnicodeDecodeError) as error:
+        raise broken(path, error) from error
+
+
+def _check_word(path: Path, code: pickletools.OpcodeInfo, argument: object) -> None:
+    if code.name == "GLOBAL":
+        module, _, name = str(argument).partition(" ")
+        if module.split(".")[0] not in _ALLOWED_ROOTS:
+            raise InputError(
+                f"{path} would call {module}.{name} when read: code has no place in a weight file."
+            )
+    elif code.name in ("INST", "OBJ", "STACK_GLOBAL", "EXT1", "EXT2", "EXT4", "NEXT_BUFFER"):
+        raise InputError(
+            f"{path} has the pickle word {code.name}, which can call code; torch.save's files "
+            "have none."
+        )
+    elif code.name in ("PUT", "LONG_BINPUT") and int(str(argument)) > MAX_PICKLE_BYTES:
+        raise InputError(f"{path}: its pickle asks for {argument} notes, to fill the memory.")
+
+
+def _from_jail(path: Path, budget_bytes: int) -> Foreign:
+    package = Path(__file__).resolve().parents[3]
+    paths = [str(package), os.environ.get("PYTHONPATH", "")]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "OMP_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+    }
+    code = "from convarium.interop.jail import main; main()"
+    with tempfile.TemporaryDirectory(prefix="convarium-") as folder:
+        out = Path(folder) / "weights.safetensors"
+        words = [sys.executable, "-c", code, str(path.resolve()), str(out), str(budget_bytes)]
+        try:
+            done = subprocess.run(
+                words,
+                cwd=folder,
+                env=environment,
+                capture_output=True,
+                timeout=SECONDS,
+                check=False,
+                stdin=subprocess.DEVNULL,
+            )
+        except subprocess.TimeoutExpired:
+            raise InputError(f"{path} was not read within {SECONDS} seconds.") from None
+        if done.returncode != 0 or not out.is_file():
+            raise InputError(f"{path} {_reason(done.stdout)}")
+        held = read_safetensors(out, budget_bytes)
+        # Cloned: the file below the tensors goes away with its folder.
+        order = json.loads(done.stdout.splitlines()[-1])["keys"]
+        tensors = {key: held.tensors[key].clone() for key in order}
+    return Foreign(tensors, str(path))
+
+
+def _reason(stdout: bytes) -> str:
+    """The sentence that the child left, or what its silence means."""
+    try:
+        return str(json.loads(stdout.splitlines()[-1])["error"])
+    except (IndexError, ValueError, KeyError, TypeError):
+        return "cannot be read in the memory that its size allows."

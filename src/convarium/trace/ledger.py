@@ -1,0 +1,164 @@
+"""The bytes that live at every moment of a run, storage by storage, without the memory itself.
+
+Inside a ledger every operator computes shapes alone, on shells (see `shells`). A storage counts
+from the operator that makes it to the moment the last tensor over it goes, as an allocator counts;
+autograd, autocast and Python hold and drop tensors exactly as in a real run.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from convarium.trace.arguments import replace
+from convarium.trace.shapes import shortcut
+from convarium.trace.shells import CPU, META, Shell, shape_rules, shell
+from convarium.trace.tracer import _identity
+
+# Bytes that a kernel has at its worst moment over those that lived before the call, its outputs
+# included: (operator, arguments, outputs) -> bytes.
+Workspace = Callable[[str, tuple[Any, ...], Any], int]
+
+
+class Ledger(TorchDispatchMode):
+    """Live bytes, their peak, and the phase in which it came.
+
+    Args:
+        workspace: what kernels allocate and give back within one call.
+        met: told the name and nature of every operator as it is called.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace | None = None,
+        met: Callable[[str, str], None] | None = None,
+    ) -> None:
+        super().__init__()
+        self.live = self.peak = 0
+        self.phase = self.peak_phase = ""
+        self._workspace = workspace
+        self._met = met
+        self._storages: dict[int, weakref.ref[Any]] = {}
+        self._sole: tuple[int, int] | None = None
+
+    def __enter__(self) -> Any:
+        if self._sole is None:
+            self._sole = _sole_holders()
+        return super().__enter__()
+
+    def hold(self, value: Tensor) -> None:
+        """Counts the storage of `value`, once, until it goes."""
+        storage = value.untyped_storage()
+        key, size = storage._cdata, storage.nbytes()
+        if key in self._storages:
+            return
+
+        def gone(_: Any) -> None:
+            self.live -= size
+            del self._storages[key]
+
+        self._storages[key] = weakref.ref(storage, gone)
+        self.live += size
+        self.reach(self.live)
+
+    def reach(self, nbytes: int) -> None:
+        """Notes that so many bytes lived at one moment."""
+        if nbytes > self.peak:
+            self.peak, self.peak_phase = nbytes, self.phase
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func is torch.ops.prim.device.default:
+            return CPU
+        name, nature = _identity(func)
+        if self._met is not None:
+            self._met(name, nature)
+        before = self.live
+        with shape_rules():
+            args = replace(args, _own)
+            kwargs = {k: _on_meta(v) for k, v in (kwargs or {}).items()}
+            out = self._accumulate(name, args)
+            if out is None:
+                out = _infer(func, name, args, kwargs)
+            out = replace(out, self._wrap)
+        if self._workspace is not None and nature != "view":
+            self.reach(before + self._workspace(name, args, out))
+        return out
+
+    def _accumulate(self, name: str, args: tuple[Any, ...]) -> Tensor | None:
+        """The sum of two gradients where autograd's engine adds in place, None elsewhere."""
+        backward = torch._C._current_graph_task_id() != -1
+        return args[0] if backward and name == "add" and self._add_in_place(args[0]) else None
+
+    def _add_in_place(self, value: Tensor) -> bool:
+        """Whether the engine alone holds a gradient, and so adds to it in place.
+
+        Under a dispatch mode the engine never does (`can_accumulate_inplace` in torch's
+        input_buffer.cpp), so the ledger does it in its stead.
+        """
+        sole = _holders(value) == self._sole
+        return sole and torch.ops.aten.is_non_overlapping_and_dense(value)
+
+    def _wrap(self, value: Tensor) -> Tensor:
+        self.hold(value)
+        return value if isinstance(value, Shell) else shell(value)
+
+
+def _own(value: Tensor) -> Tensor:
+    """A shell as it is; for a tensor that came in from outside, its shape on the meta device."""
+    if isinstance(value, Shell):
+        return value
+    return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=META)
+
+
+def _on_meta(value: Any) -> Any:
+    return META if isinstance(value, torch.device) else replace(value, _own)
+
+
+def _infer(func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The outputs of an operator by the cheapest rule that covers it."""
+    if name == "threshold_backward":
+        return torch.empty_like(args[0])
+    if name == "native_batch_norm_backward":
+        x, mask = args[1], args[9]
+        sides = [x.new_empty(x.shape[1], dtype=torch.float32) if m else None for m in mask[1:]]
+        return (torch.empty_like(x) if mask[0] else None, *sides)
+    out = shortcut(name, func, args, kwargs)
+    return func(*args, **kwargs) if out is None else out
+
+
+def _holders(value: Tensor) -> tuple[int, int]:
+    """References to a tensor and to its storage."""
+    storage = value.untyped_storage()
+    return value._use_count(), torch._C._storage_Use_Count(storage._cdata)  # type: ignore
+
+
+@cache
+def _sole_holders() -> tuple[int, int]:
+    """What `_holders` sees of a gradient that nothing but the engine holds.
+
+    Got from a graph where it is so: two products of one tensor, each with its own gradient.
+    """
+    seen: list[tuple[int, int]] = []
+    x = shell(torch.empty(2, device=META), requires_grad=True)
+    with _Calibration(seen), torch.enable_grad():
+        torch.autograd.backward(((x * 2) * (x * 3)).sum(), inputs=[x])
+    return seen[0]
+
+
+class _Calibration(Ledger):
+    def __init__(self, seen: list[tuple[int, int]]) -> None:
+        super().__init__()
+        self._seen = seen
+        self._sole = (0, 0)
+
+    def _add_in_place(self, value: Tensor) -> bool:
+        self._seen.append(_holders(value))
+        return False

@@ -1,0 +1,104 @@
+"""Which input pixels an output pixel sees along one axis, exactly, also behind a resize.
+
+Source: Araujo, Norris & Sim 2019, "Computing receptive fields of convolutional neural networks",
+for the plain case; phases extend it to transposed convolutions and resizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from math import gcd, inf, lcm
+
+Spot = tuple[float, float]  # the first and the last pixel; (inf, -inf) sees nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What an axis of a map sees of the picture, borders left aside.
+
+    The output pixel with index p * j + q, for p = len(spots) phases, sees the input pixels
+    span * j + first to span * j + last, where (first, last) = spots[q]. Behind convolutions and
+    pools there is one phase, and `span` is the stride.
+    """
+
+    span: int = 1
+    spots: tuple[Spot, ...] = ((0, 0),)
+
+    @property
+    def side(self) -> float:
+        """Pixels seen, of the phase that sees the most; 0 where nothing is seen."""
+        return max(0, *(last - first + 1 for first, last in self.spots))
+
+    @property
+    def step(self) -> float:
+        """Input pixels from one output pixel to the next."""
+        whole, rest = divmod(self.span, len(self.spots))
+        return self.span / len(self.spots) if rest else whole
+
+    @property
+    def centre(self) -> float:
+        """Of what output pixel 0 sees, in pixels from the centre of input pixel 0."""
+        first, last = self.spots[0]
+        return (first + last) / 2
+
+    def sees(self, index: int) -> Spot:
+        """First and last input pixel of the output pixel with this index."""
+        turn, phase = divmod(index, len(self.spots))
+        first, last = self.spots[phase]
+        return first + turn * self.span, last + turn * self.span
+
+    def window(self, kernel: int, stride: int = 1, dilation: int = 1, pad: int = 0) -> Reach:
+        """Behind a sliding window; `pad` pixels stand before the first one."""
+        phases = len(self.spots) // gcd(len(self.spots), stride)
+        ends = (0, (kernel - 1) * dilation) if len(self.spots) == 1 else None
+        taps = ends or [tap * dilation for tap in range(kernel)]
+        return self._through(
+            lambda index: [index * stride - pad + tap for tap in taps], phases, phases * stride
+        )
+
+    def scatter(self, kernel: int, stride: int, dilation: int, pad: int) -> Reach:
+        """Behind a transposed convolution: o takes from i where o + pad - tap = i * stride."""
+
+        def inputs(index: int) -> list[int]:
+            places = [index + pad - tap * dilation for tap in range(kernel)]
+            return [place // stride for place in places if place % stride == 0]
+
+        return self._through(inputs, len(self.spots) * stride, len(self.spots))
+
+    def enlarged(self, times: int, *, linear: bool) -> Reach:
+        """Behind a resize by a whole factor: nearest, or linear between pixel centres."""
+
+        def inputs(index: int) -> list[int]:
+            if not linear or times == 1:
+                return [index // times]
+            before = (2 * index + 1 - times) // (2 * times)
+            return [before, before + 1]
+
+        return self._through(inputs, len(self.spots) * times, len(self.spots))
+
+    def joined(self, other: Reach) -> Reach | None:
+        """What one or the other sees; None where their steps differ."""
+        if self == other:
+            return self
+        if self.span * len(other.spots) != other.span * len(self.spots):
+            return None
+        phases = lcm(len(self.spots), len(other.spots))
+        pairs = [(self.sees(index), other.sees(index)) for index in range(phases)]
+        spots = tuple((min(a[0], b[0]), max(a[1], b[1])) for a, b in pairs)
+        return Reach(self.span * phases // len(self.spots), spots)
+
+    def _through(self, inputs: Callable[[int], Iterable[int]], phases: int, advance: int) -> Reach:
+        """Behind an operator whose output pixel reads `inputs(index)`.
+
+        They move on by `advance` pixels, a multiple of the phases here, every `phases` outputs.
+        """
+        spots = []
+        for index in range(phases):
+            seen = [self.sees(place) for place in inputs(index)]
+            first = min((a for a, _ in seen), default=inf)
+            spots.append((first, max((b for _, b in seen), default=-inf)))
+        return Reach(self.span * (advance // len(self.spots)), tuple(spots))
+
+
+NOTHING = Reach(1, ((inf, -inf),))

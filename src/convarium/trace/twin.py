@@ -1,0 +1,39 @@
+"""A copy of a module whose tensors take no memory; the user's module is only read."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from typing import Any
+
+from torch import Tensor, nn
+
+from convarium.errors import InputError
+from convarium.trace.shells import shell_like
+
+
+def twin_of(model: nn.Module) -> nn.Module:
+    """A deep copy of `model` with a shell for each of its tensors, tied ones tied.
+
+    Raises:
+        InputError: an attribute cannot be copied, or a lazy module has no shapes yet.
+    """
+    memo: dict[int, Any] = {}
+    try:
+        for value in _tensors(model):
+            if id(value) not in memo:
+                memo[id(value)] = shell_like(value)
+                # torch asks this of an instance to tell a parameter from a buffer.
+                memo[id(value)]._is_param = isinstance(value, nn.Parameter)
+        return copy.deepcopy(model, memo)
+    except Exception as error:
+        cause = " ".join(str(error).split())
+        kind = type(model).__name__
+        raise InputError(f"{kind} cannot be copied without its weights: {cause}") from error
+
+
+def _tensors(model: nn.Module) -> Iterable[Tensor]:
+    """Parameters, buffers, and tensors that modules hold as plain attributes."""
+    for module in model.modules():
+        for held in (module._parameters, module._buffers, vars(module)):
+            yield from (v for v in held.values() if isinstance(v, Tensor))

@@ -1,0 +1,71 @@
+"""The networks of the battery: one member a family, and all of them where slow tests are run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import convarium
+from convarium import catalog
+
+ONE_EACH = """
+    lenet5 alexnet_owt zfnet nin_cifar10 vgg_a_32px googlenet_32px resnet20_cifar preact_resnet18
+    wrn_16_4 resnext50_32x4d stochastic_depth_110 fractalnet20_c3_cifar densenet_40_12_cifar
+    squeezenet_32px mobilenet_v1_050_32px darknet19
+    """.split()
+NAMES = [
+    name if name in ONE_EACH else pytest.param(name, marks=pytest.mark.slow)
+    for name in catalog.CATALOG
+]
+SMALLER = {"preact_resnet18": 64, "resnext50_32x4d": 64, "darknet19": 64}  # sides, in pixels
+BATCHES = (1, 2, 7)
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+
+
+@dataclass
+class Subject:
+    """One network in eval mode, seven pictures, and what it says of them in float32."""
+
+    name: str
+    model: nn.Module
+    pictures: Tensor
+    expected: Tensor
+
+    def assert_near(self, found: Tensor, tolerance: float, count: int = 7) -> None:
+        """Each value within `tolerance` of the largest; the largest is no rounding error."""
+        expected = self.expected[:count]
+        assert found.shape == expected.shape
+        largest = expected.abs().max().item()
+        assert largest > 1e-6
+        assert (found.float() - expected).abs().max().item() <= tolerance * largest
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def subject(request: pytest.FixtureRequest) -> Subject:
+    """Fresh weights; norms that do something; pictures of the network's own size."""
+    name = request.param
+    torch.manual_seed(0)
+    model = convarium.create_model(name).eval()
+    for module in model.modules():
+        if isinstance(module, NORMS):
+            nn.init.uniform_(module.weight, 0.5, 1.0)
+            nn.init.normal_(module.bias, std=0.1)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
+    channels, *sides = convarium.model_facts(name).input
+    sides = [SMALLER.get(name, side) for side in sides]
+    pictures = torch.randn(7, channels, *sides)
+    with torch.no_grad():
+        expected = model(pictures)
+    return Subject(name, model, pictures, expected)
+
+
+def rates_at_zero(model: nn.Module) -> None:
+    """Takes chance out of a network in train mode: nothing is dropped, every block survives."""
+    for module in model.modules():
+        if isinstance(module, nn.modules.dropout._DropoutNd):
+            module.p = 0.0
+        if hasattr(module, "survival"):
+            module.survival = 1.0

@@ -1,0 +1,53 @@
+"""Files of strangers: each is refused with one sentence, runs nothing, and changes nothing."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import convarium
+from convarium.errors import InputError
+from interop import hostile_arrays
+from interop.hostile_files import HOSTILE, canary
+
+
+def test_there_are_at_least_forty() -> None:
+    assert len(HOSTILE) >= 40
+    assert hostile_arrays.__name__ in {writer.__module__ for writer, _ in HOSTILE.values()}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_is_refused_with_a_sentence(tmp_path, name: str) -> None:
+    write, words = HOSTILE[name]
+    model = convarium.create_model("lenet_caffe")
+    before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+    path = write(tmp_path)
+    with pytest.raises(InputError) as refusal:
+        convarium.load_weights(model, path)
+    sentence = str(refusal.value)
+    assert words in sentence
+    assert str(path) in sentence
+    assert "\n" not in sentence
+    assert len(sentence) < 500 + len(str(path))
+    assert not canary(tmp_path).exists()
+    assert all(torch.equal(before[key], tensor) for key, tensor in model.state_dict().items())
+
+
+def test_a_file_larger_than_the_network_is_refused_unread(tmp_path) -> None:
+    with (tmp_path / "w.pth").open("wb") as file:
+        file.write(b"\x80\x02")
+        file.truncate(2 << 30)  # a hole: it takes no room on the disk
+    with pytest.raises(InputError, match="far more than this network"):
+        convarium.load_weights(convarium.create_model("lenet_caffe"), tmp_path / "w.pth")
+
+
+def test_the_jail_has_a_limit_on_memory() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "from convarium.interop.jail import limit_memory; limit_memory(64 << 20); bytes(256 << 20)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "MemoryError" in done.stderr

@@ -96,9 +96,9 @@ def share(log: Path) -> None:
         for run, events in by_run.items():
             own = home() / "runs" / f"{run}.jsonl"
             known = list(read_events(own))
-            for event in events if len(known) < len(events) else ():
-                if event not in known:
-                    append(own, event)
+            missing = [event for event in events if event not in known]
+            for event in missing:
+                append(own, event)
 
 
 def _cannot_write(path: Path, error: OSError) -> InputError | ExhaustedError:

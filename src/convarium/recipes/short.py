@@ -28,11 +28,11 @@ class _Row(NamedTuple):
 _SMALL = (
     _Row("lenet5", 20, 0.005, 1, 1, True),
     _Row("nin_cifar10", 5, 0.05, 1, 1, False),
-    _Row("vgg_a_32px", 4, 0.02, 1, 1, False),
-    _Row("googlenet_32px", 5, 0.06, 1, 1, False),
+    _Row("vgg_a_32px", 3, 0.02, 1, 1, False),
+    _Row("googlenet_32px", 4, 0.06, 1, 1, False),
     _Row("plain20_cifar", 6, 0.1, 1, 1, True),
     _Row("resnet20_cifar", 6, 0.1, 1, 1, True),
-    _Row("densenet_40_12_cifar", 2, 0.1, 0.5, 1, True, batch=16),
+    _Row("densenet_40_12_cifar", 2, 0.1, 0.5, 1, True),
     _Row("squeezenet_32px", 8, 0.05, 1, 1, False),
     _Row("mobilenet_v1_050_32px", 6, 0.1, 1, 1, True),
 )

@@ -12,6 +12,8 @@ from convarium import catalog
 from convarium.errors import unknown_name
 from convarium.recipes.model import Recipe
 
+BATCH = 32
+
 
 class _Row(NamedTuple):
     """One network's numbers: rate at its highest, warm-up in epochs, shift in pixels each way."""
@@ -22,7 +24,6 @@ class _Row(NamedTuple):
     warmup: float
     shift_px: int
     has_norm: bool
-    batch: int = 32
 
 
 _SMALL = (
@@ -98,7 +99,7 @@ def _recipe(kind: str, row: _Row) -> Recipe:
     return Recipe(
         name=f"{row.network}, short, {kind}",
         epochs=row.epochs,
-        batch=row.batch,
+        batch=BATCH,
         lr=row.lr,
         warmup=row.warmup,
         shift_px=row.shift_px,

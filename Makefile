@@ -9,11 +9,14 @@ ARGS ?=
 run: $(VENV)/.installed
 	$(BIN)/convarium bakeoff --data digits $(ARGS)
 
+# Two workers of one thread each: threads of two workers would fight for the same two cores.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-slow: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(PYTEST) -m "slow or not slow"
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

@@ -116,7 +116,7 @@ def test_eval_refuses_another_networks_weights(tmp_path: Path, capsys: Capture) 
     assert main(["train", "lenet5", "--data", "digits", *PLAIN, "--out", str(tmp_path)]) == 0
     weights = str(tmp_path / "last.safetensors")
     assert main(["eval", "lenet_caffe", "--weights", weights, "--data", "digits"]) == 3
-    assert "another network" in capsys.readouterr().err
+    assert "20x1x5x5 expected, file has 6x1x5x5" in capsys.readouterr().err
 
 
 def test_the_command_line_repeats_what_was_asked() -> None:

@@ -94,7 +94,7 @@ def test_the_card_is_filled_from_the_facts() -> None:
     assert f"{facts.params.exact:,}" in text
     assert facts.params.printed in text
     assert f"top-5 {facts.errors[0].top5} %" in text
-    assert "not available: not counted" in card("vgg_a_32px")
+    assert "not available: not counted" in card("stochastic_depth_152_svhn")
 
 
 def _book(tmp_path: Path, tensors: dict[str, torch.Tensor]) -> Path:

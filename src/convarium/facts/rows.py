@@ -14,28 +14,13 @@ import yaml
 
 from convarium.errors import unknown_name
 from convarium.facts.expand import Block, Entry, expand
+from convarium.facts.ledger import FAMILIES
 from convarium.facts.model import LayerRow, RowTotals
 
 _ROWS = resources.files("convarium.facts") / "rows"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-FAMILIES_WITH_ROWS = (
-    "lenet",
-    "alexnet",
-    "zfnet",
-    "nin",
-    "vgg",
-    "googlenet",
-    "resnet",
-    "preact_resnet",
-    "wide_resnet",
-    "resnext",
-    "stochastic_depth",
-    "fractalnet",
-    "densenet",
-    "squeezenet",
-    "mobilenet",
-    "darknet",
-)
+_DETECTORS = ("yolo", "fast_rcnn")
+FAMILIES_WITH_ROWS = tuple(family for family in FAMILIES if family not in _DETECTORS)
 
 
 @cache

@@ -59,10 +59,12 @@ def test_150_layers_align_in_50_ms() -> None:
     assert min(sum(u.kind == "conv" for u in side.units) for side in (a, b)) > 150
     seconds = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()
         align(a.units, b.units)
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) < 0.05, f"median {1e3 * statistics.median(seconds):.0f} ms"
+        seconds.append(time.process_time() - start)
+    assert min(seconds) < 0.05, (
+        f"median {1e3 * statistics.median(seconds):.0f} ms of processor time"
+    )
 
 
 class Branches(nn.Module):

@@ -43,7 +43,7 @@ def _variants(recipe: Recipe, options: argparse.Namespace) -> Iterator[Recipe]:
         "epochs": options.epochs,
         "lr": options.lr,
         "batch": options.batch,
-        "warmup": options.warmup,
+        "warmup": [f"{epochs:g} epochs from 0" for epochs in options.warmup],
         "shift_px": options.shift,
         "init": options.init,
     }
@@ -57,7 +57,7 @@ def _try(network: str, digits: Dataset, recipe: Recipe, plan: Plan, seed: int) -
     model = create_model(network, num_classes=10, in_channels=1)
     shown = (
         f"{network} epochs {recipe.epochs} lr {recipe.lr:g} batch {recipe.batch} "
-        f"warmup {recipe.warmup:g} shift {recipe.shift_px} init {recipe.init} seed {seed}:"
+        f"warmup {recipe.warmup} shift {recipe.shift_px} init {recipe.init} seed {seed}:"
     )
     losses, seconds = [], 0.0
     try:

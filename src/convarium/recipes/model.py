@@ -2,59 +2,118 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from convarium.errors import UsageError
+from convarium.recipes.schedule import Length, read_schedule, read_warmup
 
-INITS = ("paper", "unit_variance")
+Range = tuple[float, float]
+OPTIMIZERS = ("sgd", "rmsprop", "sdlm")
+LOSSES = ("cross_entropy", "logistic", "map")
+INITS = ("paper", "unit_variance", "xavier", "he")
+DECAY_ON = ("all", "weights", "not depthwise")
+BORDERS = ("repeat", "zero", "reflect")
+NORMALISATIONS = ("channel", "channel mean", "pixel mean", "gcn zca", "lenet")
+_CHOICES = {
+    "optimizer": OPTIMIZERS,
+    "loss": LOSSES,
+    "init": INITS,
+    "decay_on": DECAY_ON,
+    "border": BORDERS,
+    "normalise": NORMALISATIONS,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """SGD with momentum, a warm-up, a schedule, and a little augmentation.
+    """Optimiser, schedule, augmentation and initialisation of one training.
 
-    `sources` says of each field where its value comes from, or "unstated: our choice because ...".
+    Dropout rates and initial values that a paper gives its network are the network's own;
+    `options` hands the network's builder what differs. `sources` says of each field where its
+    value comes from, or "unstated: our choice because ...".
     """
 
     name: str
-    epochs: int
     lr: float  # highest, behind the warm-up
+    epochs: int | None = None  # or iterations
+    iterations: int | None = None
     batch: int = 32
+    optimizer: str = "sgd"  # "rmsprop"; "sdlm": LeNet-5's diagonal Levenberg-Marquardt
     momentum: float = 0.9
     nesterov: bool = True
-    weight_decay: float = 5e-4  # on every parameter
-    warmup: float = 1.0  # epochs of linear rise from 0; at most a quarter of the run
-    schedule: str = "linear to 0"
+    weight_decay: float = 5e-4
+    decay_on: str = "all"  # parameters; "weights": not biases and batch norm; "not depthwise"
+    schedule: str = "linear to 0"  # convarium.recipes.schedule has the forms
+    warmup: str = "1 epochs from 0"  # at most a quarter of the run
+    clip: float | None = None  # largest norm of the gradient of all parameters together
+    max_filter_rms: float | None = None  # ZFNet: a filter above it is scaled down to it
+    loss: str = "cross_entropy"
+    aux_weight: float = 0.3  # of each auxiliary head's loss
+    init: str = "paper"  # "unit_variance": data-dependent, each map has mean 0, variance 1
+    init_from: str | None = None  # a network whose trained layers of equal names are copied
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)  # of the builder
+    average: float | None = None  # Polyak: share of the old mean kept a step; the mean is tested
     shift_px: int = 1  # farthest shift each way, in pixels
+    border: str = "repeat"  # what stands beyond the border of a shifted picture
     mirror: bool = False
     crop: bool = False  # a random window of the decoded picture instead of its centre
-    clip: float | None = None  # largest norm of the gradient of all parameters together
-    init: str = "paper"  # or "unit_variance": data-dependent, each map has mean 0, variance 1
-    aux_weight: float = 0.3  # of each auxiliary head's loss
+    short_side: Range | None = None  # scale jitter: the short side is drawn from it, in pixels
+    area: Range | None = None  # random resized crop: share of the picture
+    aspect: Range = (3 / 4, 4 / 3)  # of a random resized crop, width by height
+    pca_sigma: float = 0.0  # AlexNet's colour noise, in standard deviations
+    jitter: float = 0.0  # brightness, contrast and saturation change by up to this share
+    normalise: str = "channel"  # mean and deviation of each channel
+    validation: float = 0.0  # share of the training split that is held out and tested each epoch
     sources: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.init not in INITS:
-            raise UsageError(f"{self.name}: init must be {' or '.join(INITS)}, not {self.init!r}.")
-        if self.schedule != "linear to 0":
-            raise UsageError(f"{self.name}: schedule must be 'linear to 0', not {self.schedule!r}.")
-        for what in ("epochs", "batch"):
-            if getattr(self, what) < 1:
-                raise UsageError(f"{self.name}: {what} must be at least 1.")
+        for what, known in _CHOICES.items():
+            if getattr(self, what) not in known:
+                raise self._wrong(what, " or ".join(known))
+        if (self.epochs is None) == (self.iterations is None):
+            raise UsageError(f"{self.name}: give epochs or iterations, one of them.")
+        for what in ("epochs", "iterations", "batch"):
+            value = getattr(self, what)
+            if value is not None and value < 1:
+                raise self._wrong(what, "at least 1")
+        if not 0 <= self.validation < 1:
+            raise self._wrong("validation", "a share below 1")
+        read_schedule(self.schedule)
+        read_warmup(self.warmup)
+        if self.schedule.startswith("plateau") and not self.validation:
+            raise UsageError(f"{self.name}: a plateau schedule needs validation above 0.")
 
-    def lr_at(self, progress: float, epochs: float) -> float:
-        """Learning rate when `progress` (0 to 1) of a run of `epochs` epochs is done.
+    def length(self, batches: float) -> Length:
+        """Epochs and iterations of a whole run of `batches` batches an epoch."""
+        if self.epochs is not None:
+            return Length(self.epochs, self.epochs * batches)
+        assert self.iterations is not None
+        return Length(self.iterations / batches, self.iterations)
 
-        >>> recipe = Recipe("r", epochs=10, lr=0.1, warmup=1)
-        >>> [round(recipe.lr_at(p, 10), 3) for p in (0, 0.05, 0.1, 0.55, 1)]
+    def lr_at(self, progress: float, length: Length, errors: Sequence[float] = ()) -> float:
+        """Learning rate when `progress` (0 to 1) of a run of `length` is done.
+
+        Args:
+            progress: share of the run.
+            length: of this run, which may be shorter than the recipe's: a warm-up keeps its epochs
+                or iterations, the schedule keeps its shape.
+            errors: validation errors of the finished epochs, for a plateau.
+
+        >>> recipe = Recipe("r", epochs=10, lr=0.1)
+        >>> rates = [recipe.lr_at(p, Length(10, 100)) for p in (0, 0.05, 0.1, 0.55, 1)]
+        >>> [round(rate, 3) for rate in rates]
         [0.0, 0.05, 0.1, 0.05, 0.0]
         """
-        rise = min(self.warmup / epochs, 0.25)
-        if progress < rise:
-            return self.lr * progress / rise
-        return self.lr * max(0.0, 1 - progress) / (1 - rise)
+        warmup, schedule = read_warmup(self.warmup), read_schedule(self.schedule)
+        rise = 0.0 if warmup is None else min(length.share(warmup.count, warmup.unit), 0.25)
+        if warmup is not None and progress < rise:
+            return self.lr * warmup.factor(progress / rise)
+        if self.schedule == "linear to 0":  # from where the warm-up ends
+            return self.lr * max(0.0, 1 - progress) / (1 - rise)
+        own = self.length(length.iterations / length.epochs)
+        return self.lr * schedule.factor(progress, own, errors)
 
     def to_dict(self) -> dict[str, Any]:
         """As a record keeps it, sources included."""
@@ -63,3 +122,6 @@ class Recipe:
     def source_of(self, name: str) -> str:
         """Where a field's value comes from."""
         return self.sources.get(name, "")
+
+    def _wrong(self, what: str, rule: str) -> UsageError:
+        return UsageError(f"{self.name}: {what} must be {rule}, not {getattr(self, what)!r}.")

@@ -46,6 +46,10 @@ _PHOTOGRAPHS = (
 # Families whose networks have no batch norm: the paper's initialisation needs the paper's epochs.
 _WITHOUT_NORM = frozenset("lenet alexnet zfnet nin vgg googlenet squeezenet".split())
 _OURS = "unstated: our choice because "
+_UNUSED = """
+    iterations optimizer decay_on max_filter_rms loss init_from options average short_side area
+    aspect pca_sigma jitter normalise validation
+""".split()
 _SOURCES = {
     "epochs": _OURS + "the whole race is to end within minutes on two cores",
     "lr": _OURS + "best on a validation part of the training split (decision 0001)",
@@ -60,6 +64,8 @@ _SOURCES = {
     "crop": "AlexNet section 4.1: a random 224 window of 256 pixels",
     "clip": _OURS + "without batch norm the first steps at this rate would diverge",
     "aux_weight": "GoogLeNet section 5: 0.3",
+    "border": _OURS + "a repeated border looks like paper; ResNet section 4.2 pads with zeros",
+    **dict.fromkeys(_UNUSED, _OURS + "a short run leaves it out"),
 }
 _INIT_SOURCES = {
     "paper": "the network's paper",
@@ -101,7 +107,7 @@ def _recipe(kind: str, row: _Row) -> Recipe:
         epochs=row.epochs,
         batch=BATCH,
         lr=row.lr,
-        warmup=row.warmup,
+        warmup=f"{row.warmup:g} epochs from 0",
         shift_px=row.shift_px,
         mirror=kind == "photographs",
         crop=kind == "photographs",

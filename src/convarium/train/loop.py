@@ -15,6 +15,7 @@ from convarium.data.counter import Stream, draw, order
 from convarium.errors import UsageError
 from convarium.machine import Plan
 from convarium.recipes import Recipe
+from convarium.recipes.schedule import Length
 from convarium.train.events import EpochDone, Event, RunFinished, RunStarted, StepDone
 from convarium.train.initialise import unit_variance
 from convarium.train.step import make_optimizer, train_step
@@ -81,6 +82,9 @@ def _events(run: _Run, epochs: int | None, minutes: float | None) -> Iterator[Ev
     yield RunStarted(size, len(batches), epochs, steps, minutes)
     run.start()
     step = epoch = images = 0
+    length = run.recipe.length(len(batches))
+    if epochs:
+        length = Length(epochs, epochs * len(batches))
 
     def progress() -> float:
         return step / steps if steps else run.seconds / (60 * minutes) if minutes else 1.0
@@ -91,7 +95,7 @@ def _events(run: _Run, epochs: int | None, minutes: float | None) -> Iterator[Ev
         tally = Tally(epoch, step + 1)
         ids = torch.from_numpy(order(run.seed, epoch, size))
         for first, last in batches:
-            lr = run.recipe.lr_at(progress(), epochs or run.recipe.epochs)
+            lr = run.recipe.lr_at(progress(), length)
             step += 1
             run.step(tally, ids[first:last], step, epoch, lr)
             ends = last == size or progress() >= 1

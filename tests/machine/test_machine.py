@@ -37,7 +37,7 @@ def test_the_stopwatch_measures_seconds() -> None:
 
 def test_one_repeat_is_its_own_median() -> None:
     assert interleaved({"a": lambda: None}, seconds=0, least=1, warmup=0)["a"].n == 1
-    assert Timing(1, 2.0, 2.0, 2.0).median == 2.0
+    assert Timing(1, 2.0, 2.0, 2.0, 2.0).median == 2.0
 
 
 def test_peak_memory_sees_a_block_that_was_freed() -> None:

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds of one call: median and quartiles over `n` repeats."""
+    """Seconds of one call: median, quartiles and least over `n` repeats."""
 
     n: int
     median: float
     low: float  # first quartile
     high: float  # third quartile
+    least: float
 
 
 def interleaved(
@@ -51,12 +52,12 @@ def interleaved(
 
 
 def summarise(seconds: list[float]) -> Timing:
-    """Median and quartiles (inclusive method) of measured seconds.
+    """Median, quartiles (inclusive method) and least of measured seconds.
 
     >>> summarise([1.0, 2.0, 3.0, 4.0, 5.0])
-    Timing(n=5, median=3.0, low=2.0, high=4.0)
+    Timing(n=5, median=3.0, low=2.0, high=4.0, least=1.0)
     """
     if len(seconds) == 1:
-        return Timing(1, seconds[0], seconds[0], seconds[0])
+        return Timing(1, *seconds * 4)
     low, median, high = statistics.quantiles(seconds, n=4, method="inclusive")
-    return Timing(len(seconds), median, low, high)
+    return Timing(len(seconds), median, low, high, min(seconds))

@@ -8,12 +8,15 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from convarium.cost.report import cost_of
 from convarium.data import Dataset
 from convarium.machine import Plan, choose_plan
 from convarium.recipes import Recipe
 from convarium.train.step import make_optimizer, train_step
 
-PHOTO_BATCH = 8  # a full batch of photographs would take longer than the probe may
+# A full batch of a large network would take longer than the probe may: about 0.1 s a step here.
+PROBE_MACS = 3e9
+LEAST_BATCH = 8
 
 
 def plan_for(
@@ -40,7 +43,7 @@ def plan_for(
     Raises:
         UsageError: a value that no plan takes.
     """
-    batch = min(recipe.batch if dataset.kind == "small" else PHOTO_BATCH, len(dataset.train))
+    batch = min(_affordable(name, model, dataset, recipe.batch), len(dataset.train))
     images = dataset.prepare(dataset.train.images(range(batch)))
     labels = dataset.train.labels[:batch]
 
@@ -63,3 +66,10 @@ def plan_for(
         return choose_plan(
             f"{name} {shape}", make_step, threads=threads, layout=layout, precision=precision
         )
+
+
+def _affordable(name: str, model: nn.Module, dataset: Dataset, most: int) -> int:
+    """Pictures of a probed step: a batch, fewer where that is too much work."""
+    size = (dataset.channels, dataset.side, dataset.side)
+    macs = max(1, cost_of(model, size, name=name).macs)
+    return max(LEAST_BATCH, min(most, int(PROBE_MACS / macs)))

@@ -11,7 +11,8 @@ from torch import nn
 from convarium.data import Dataset
 from convarium.machine import Plan, choose_plan
 from convarium.recipes import Recipe
-from convarium.train.step import make_optimizer, train_step
+from convarium.train.optimizers import make_optimizer
+from convarium.train.step import train_step
 
 PHOTO_BATCH = 8  # a full batch of photographs would take longer than the probe may
 

@@ -34,10 +34,10 @@ def save_weights(
         try:
             save_file(tensors, temporary, metadata=metadata)
         except SafetensorError as error:
-            raise _of_the_system(error) from error
+            raise of_the_system(error) from error
 
 
-def _of_the_system(error: SafetensorError) -> OSError:
+def of_the_system(error: SafetensorError) -> OSError:
     """The system's own error behind a failed write; safetensors tells its number in words alone."""
     number = re.search(r"os error ([0-9]+)", str(error))
     if number is None:

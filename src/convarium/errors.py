@@ -39,6 +39,12 @@ class ExhaustedError(ConvariumError):
     exit_code = 5
 
 
+class StoppedError(ConvariumError):
+    """A signal stopped the work, and what is needed to go on is kept (exit code 75)."""
+
+    exit_code = 75
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """The error for a name that does not exist, with the closest names that do.
 

@@ -208,7 +208,8 @@ def test_a_network_without_its_weights_is_trained_again(settings: Make) -> None:
 
 
 def test_one_network_can_be_trained_alone(settings: Make) -> None:
-    result, weights = train_one(settings(models=("lenet5",)), listen=print, tell=print)
+    done = train_one(settings(models=("lenet5",)), listen=print, tell=print)
+    result, weights = done.result, done.weights
     assert result.model == "lenet5"
     assert weights.name == "last.safetensors"
     assert weights.is_file()

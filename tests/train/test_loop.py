@@ -16,8 +16,9 @@ from convarium.errors import UsageError
 from convarium.evaluate import evaluate
 from convarium.machine import Plan
 from convarium.train import EpochDone, RunFinished, RunStarted, StepDone, fit
-from convarium.train.loop import batch_ranges
-from convarium.train.step import make_optimizer, train_step
+from convarium.train.optimizers import make_optimizer
+from convarium.train.step import train_step
+from convarium.train.stepper import batch_ranges
 from convarium.train.tally import DivergedError
 from train.conftest import small_net
 

@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,17 @@ from convarium.evaluate import Evaluation, evaluate
 from convarium.facts import model_facts
 from convarium.machine import PeakMemory, Plan
 from convarium.nets.build import build
-from convarium.recipes import Recipe, recipe_for
+from convarium.recipes import Recipe, find_recipe
 from convarium.records.model import EpochPoint, Mistake, Result
-from convarium.train import EpochDone, Event, RunFinished, fit, plan_for, save_weights
+from convarium.train import (
+    EpochDone,
+    Event,
+    Resumed,
+    RunFinished,
+    Training,
+    plan_for,
+    save_weights,
+)
 
 WORST = 12  # mistakes kept as pictures
 THUMBNAIL = 96  # longest side of such a picture, in pixels
@@ -59,18 +67,28 @@ class Entrant:
             "asked": [s.epochs, s.minutes, s.precision, s.layout, s.threads],
             "versions": [__version__, torch.__version__],
         }
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+        return _hash(told)
+
+    @property
+    def config(self) -> str:
+        """What a checkpoint must share to be gone on from: all of `key` but how it is computed."""
+        s = self.settings
+        recipe = {k: v for k, v in self.recipe.to_dict().items() if k not in ("sources", "name")}
+        data = [self.dataset.fingerprint, self.dataset.side, self.dataset.channels]
+        return _hash([self.name, data, recipe, s.seed, s.epochs, s.minutes])
 
     @property
     def work(self) -> float:
         """Multiply-adds of the whole training; the same for all where minutes are set."""
         if self.settings.minutes:
             return 1.0
-        return float(self.cost()[1]) * len(self.dataset.train) * (self.epochs or 1)
+        batches = len(self.dataset.train) / self.recipe.batch
+        epochs = self.settings.epochs or self.recipe.length(batches).epochs
+        return float(self.cost()[1]) * len(self.dataset.train) * epochs
 
     @property
     def epochs(self) -> int | None:
-        """Of its training; None where minutes are set."""
+        """Of its training; None where minutes, or the recipe's iterations, set its length."""
         return None if self.settings.minutes else self.settings.epochs or self.recipe.epochs
 
     def cost(self) -> tuple[int, int]:
@@ -91,17 +109,25 @@ class Entrant:
         """How to run it: as the user says, else as the speed probe found."""
         s = self.settings
         fixed: dict[str, Any] = {"threads": s.threads, "layout": s.layout, "precision": s.precision}
-        return plan_for(self.name, model, self.dataset, self.recipe, **fixed)
+        plan = plan_for(self.name, model, self.dataset, self.recipe, **fixed)
+        return replace(plan, micro_batch=s.micro_batch)
 
-    def run(self, model: nn.Module, plan: Plan, weights: Path, listen: Listener) -> Result:
-        """Trains and evaluates `model`, saves its weights, and gives the result without speed."""
+    def training(self, model: nn.Module, plan: Plan) -> Training:
+        """How `model` is to be trained; checkpoints are the caller's to add."""
+        s = self.settings
+        return Training(model, self.dataset, self.recipe, s.seed, plan, s.epochs, s.minutes)
+
+    def run(self, training: Training, weights: Path, listen: Listener) -> Result:
+        """Trains and evaluates, saves the weights, and gives the result without speed."""
+        model, plan = training.model, training.plan
         curve: list[EpochPoint] = []
         with PeakMemory() as peak:
-            for event in self._fit(model, plan):
+            for event in training.events():
                 listen(event)
-                if isinstance(event, EpochDone):
-                    point = (event.epoch, event.loss, event.train_top1, event.seconds)
-                    curve.append(EpochPoint(*point))
+                if isinstance(event, Resumed):
+                    curve += map(_point, event.epochs)
+                elif isinstance(event, EpochDone):
+                    curve.append(_point(event))
                 elif isinstance(event, RunFinished):
                     finished = event
         told = evaluate(model, self.dataset.test, prepare=self.dataset.prepare, plan=plan)
@@ -121,25 +147,17 @@ class Entrant:
 
     def _build(self) -> nn.Module:
         return build(
-            self.name, num_classes=len(self.dataset.classes), in_channels=self.dataset.channels
-        )
-
-    def _fit(self, model: nn.Module, plan: Plan) -> Iterator[Event]:
-        s = self.settings
-        return fit(
-            model,
-            self.dataset,
-            self.recipe,
-            seed=s.seed,
-            plan=plan,
-            epochs=s.epochs,
-            minutes=s.minutes,
+            self.name,
+            num_classes=len(self.dataset.classes),
+            in_channels=self.dataset.channels,
+            options=self.recipe.options,
         )
 
 
 def entrant(name: str, dataset: Dataset, settings: Settings) -> Entrant:
-    """The network `name` with its short recipe for this kind of data."""
-    return Entrant(name, dataset, recipe_for(name, dataset.kind), settings)
+    """The network `name` with the recipe that the settings ask for, for this kind of data."""
+    recipe = find_recipe(name, dataset.kind, settings.recipe, settings.overrides)
+    return Entrant(name, dataset, recipe, settings)
 
 
 def native_side(name: str) -> int:
@@ -186,6 +204,14 @@ def _told(one: Entrant, unavailable: dict[str, str]) -> dict[str, Any]:
         **dict.fromkeys((*SPEED, "joules_per_image")),
         "unavailable": unavailable,
     }
+
+
+def _point(epoch: EpochDone) -> EpochPoint:
+    return EpochPoint(epoch.epoch, epoch.loss, epoch.train_top1, epoch.seconds)
+
+
+def _hash(told: object) -> str:
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _megabytes(model: nn.Module) -> float:

@@ -135,7 +135,9 @@ class _Race:
         plan = one.plan(model)
         position = list(self.entrants).index(name) + 1
         self.listen(NetworkStarted(name, position, one.epochs, s.minutes, plan_words(plan), share))
-        return one.run(model, plan, weights_path(s.out, name), follow(name, self.listen))
+        return one.run(
+            one.training(model, plan), weights_path(s.out, name), follow(name, self.listen)
+        )
 
     def _finish(self, log: RunLog, names: list[str]) -> list[Result]:
         """All results in line-up order, timed together unless all were timed together before."""

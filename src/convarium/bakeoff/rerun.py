@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from convarium.bakeoff.settings import Settings
 from convarium.data import Dataset, load_dataset
 from convarium.errors import ConvariumError, InputError, UsageError
 from convarium.machine import Plan, describe_machine
-from convarium.recipes import Recipe, recipe_for
+from convarium.recipes import Recipe
 from convarium.records import Result, RunLog
 from convarium.records.codec import result_from_dict, result_to_dict
 
@@ -92,7 +92,7 @@ def rerun(
     listen(NetworkStarted(one.name, 1, one.epochs, one.settings.minutes, plan_words(plan), 1.0))
     with tempfile.TemporaryDirectory(prefix="convarium-") as folder:
         weights = Path(folder) / "last.safetensors"
-        again = one.run(one.model(), plan, weights, follow(one.name, listen))
+        again = one.run(one.training(one.model(), plan), weights, follow(one.name, listen))
     log.write("result", key=one.key, result=result_to_dict(again))
     log.write("end", status="done")
     listen(NetworkDone(again))
@@ -185,7 +185,7 @@ def _entrant(recorded: Recorded) -> Entrant:
     except ConvariumError as error:
         raise InputError(f"{recorded.run}: its data cannot be had: {error}") from error
     _check_data(recorded, dataset, data)
-    return Entrant(name, dataset, _recipe(recorded, name, dataset), settings)
+    return Entrant(name, dataset, _recipe(recorded), settings)
 
 
 def _data_place(recorded: Recorded) -> str:
@@ -227,11 +227,10 @@ def _check_data(recorded: Recorded, dataset: Dataset, place: str) -> None:
         )
 
 
-def _recipe(recorded: Recorded, name: str, dataset: Dataset) -> Recipe:
+def _recipe(recorded: Recorded) -> Recipe:
     """The recipe as recorded, which may no longer be the one that the network has today."""
-    kept: dict[str, Any] = {f.name: recorded.result.recipe.get(f.name) for f in fields(Recipe)}
     try:
-        return replace(recipe_for(name, dataset.kind), **kept)
+        return Recipe.from_dict(recorded.result.recipe)
     except (TypeError, ValueError, UsageError) as error:
         raise InputError(f"{recorded.run}: its recipe cannot be read ({error}).") from error
 

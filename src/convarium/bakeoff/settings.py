@@ -35,7 +35,8 @@ class Settings:
     `data` is a data set's name or a folder; `models` is None for the default line-up of the kind
     of data; `minutes` are of training, for each network. `precision`, `layout` and `threads`
     override the speed probe. `fresh` trains anew what an earlier race left in `out`. `skip_bad`
-    leaves out pictures that cannot be read.
+    leaves out pictures that cannot be read. `recipe` and `overrides` are as for
+    `convarium.recipes.find_recipe`.
     """
 
     data: str
@@ -50,6 +51,9 @@ class Settings:
     fresh: bool = False
     skip_bad: bool = False
     command: str = ""  # repeats the race
+    recipe: str = "short"
+    overrides: tuple[str, ...] = ()
+    micro_batch: int | None = None
 
     def __post_init__(self) -> None:
         if self.epochs is not None and self.minutes is not None:

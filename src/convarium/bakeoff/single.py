@@ -1,53 +1,283 @@
-"""One network on one data set: the smallest race, without timing and report."""
+"""One network on one data set: the smallest race, without timing and report, with checkpoints."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from convarium.bakeoff.entrant import entrant, native_side
+from safetensors.torch import load_file
+
+from convarium.bakeoff.entrant import Entrant, entrant, native_side
 from convarium.bakeoff.events import NetworkDone, NetworkStarted, RaceEvent, RaceStarted
-from convarium.bakeoff.folder import WEIGHTS, alone_in, tidy
+from convarium.bakeoff.folder import LOG, WEIGHTS, alone_in, is_sound, tidy
 from convarium.bakeoff.race import check_plan, follow, plan_words, say_skipped, start_of
 from convarium.bakeoff.settings import Settings
+from convarium.bakeoff.trained import find_trained
 from convarium.data import load_dataset
-from convarium.errors import UsageError
-from convarium.machine import describe_machine
-from convarium.records import Result, RunLog
-from convarium.records.codec import result_to_dict
+from convarium.errors import InputError, StoppedError, UsageError
+from convarium.files import shown
+from convarium.machine import Plan, describe_machine
+from convarium.records import Result, RunLog, read_events
+from convarium.records.codec import result_from_dict, result_to_dict
+from convarium.train import (
+    Checkpoint,
+    DivergedError,
+    Event,
+    Keeper,
+    MicroBatchHalved,
+    Resumed,
+    Training,
+    World,
+)
+from convarium.train import checkpoint as checkpoints
+from convarium.train.position import exactness
+from convarium.train.signals import Stop, listening
+
+FOLDER = "checkpoints"
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """What a single training keeps, and from where it goes on.
+
+    `resume` is "auto" (from the folder's newest checkpoint), "never", or a checkpoint's place.
+    `init_from` is a run, folder or weights file whose layers of equal names are copied.
+    """
+
+    resume: str = "auto"
+    steps: int = checkpoints.STEPS
+    seconds: float = checkpoints.SECONDS
+    init_from: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or not self.seconds > 0:
+            raise UsageError("--checkpoint-steps must be at least 1, --checkpoint-seconds above 0.")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A training's result, its weights, and whether it went on from a checkpoint.
+
+    `resumed_from_step` is 0 where it ran from the start. `exact` is False where it was resumed
+    with other threads, versions or the like: the bits are then not those of an undisturbed run.
+    """
+
+    result: Result
+    weights: Path
+    resumed_from_step: int = 0
+    exact: bool = True
 
 
 def train_one(
-    settings: Settings, *, listen: Callable[[RaceEvent], None], tell: Callable[[str], None]
-) -> tuple[Result, Path]:
-    """Trains and evaluates the one network of `settings`; its result and where its weights are.
+    settings: Settings,
+    keeping: Keeping | None = None,
+    *,
+    listen: Callable[[RaceEvent], None],
+    tell: Tell,
+) -> Outcome:
+    """Trains and evaluates the one network of `settings`; a finished run is not repeated.
 
     Raises:
-        UsageError: not exactly one network, or one that does not classify.
-        InputError: unusable data or folder.
+        UsageError: not exactly one network, one that does not classify, or another run's folder.
+        InputError: unusable data, folder or checkpoint.
         DivergedError: the loss is no longer a number.
+        StoppedError: a signal came; a checkpoint is kept.
     """
     if len(settings.models or ()) != 1:
         raise UsageError("train takes one network; bakeoff takes several.")
     name = settings.line_up("small")[0]
     check_plan(settings)
-    with alone_in(settings.out):
+    with alone_in(settings.out), listening() as stop:
         for cut_off in tidy(settings.out):
             tell(cut_off)
-        side, s = native_side(name), settings
-        dataset = load_dataset(s.data, side=side, seed=s.seed, skip_bad=s.skip_bad)
+        s = settings
+        dataset = load_dataset(s.data, side=native_side(name), seed=s.seed, skip_bad=s.skip_bad)
         say_skipped(dataset, tell)
-        one = entrant(name, dataset, settings)
+        single = _Single(entrant(name, dataset, s), keeping or Keeping(), stop, listen, tell)
+        return single.finished() or single.run()
+
+
+@dataclass
+class _Single:
+    one: Entrant
+    keeping: Keeping
+    stop: Stop
+    listen: Callable[[RaceEvent], None]
+    tell: Tell
+    resumed_from_step: int = 0
+    exact: bool = True
+
+    @property
+    def _out(self) -> Path:
+        return self.one.settings.out
+
+    @property
+    def _folder(self) -> Path:
+        return self._out / FOLDER
+
+    def finished(self) -> Outcome | None:
+        """What an earlier call finished here; other work in the folder is refused.
+
+        Raises:
+            UsageError: the folder holds a run of another configuration.
+        """
+        if self.keeping.resume != "auto":
+            return None
+        weights = self._out / WEIGHTS
+        done = [e for e in read_events(self._out / LOG) if e["event"] == "result"]
+        kept = checkpoints.manifests_config(self._folder)
+        last = done[-1] if done and is_sound(weights) else {}
+        theirs = kept or last.get("config")
+        if theirs is not None and theirs != self.one.config:
+            raise UsageError(
+                f"{shown(self._out)} holds a run of another network, data, recipe, seed or length. "
+                "Choose another --out, or start over with --resume never."
+            )
+        if last.get("config") != self.one.config:
+            return None
+        try:
+            result = result_from_dict(last["result"])
+        except (KeyError, TypeError, ValueError):
+            return None  # of another version
+        self.tell(f"finished before, in {shown(self._out)}; --resume never trains anew.")
+        return Outcome(result, weights, int(last.get("steps", 0)), last.get("exact") is not False)
+
+    def run(self) -> Outcome:
+        """Trains from the start or a checkpoint, with a record."""
+        one, settings, dataset = self.one, self.one.settings, self.one.dataset
         sizes = (len(dataset.train), len(dataset.test), len(dataset.classes))
-        listen(RaceStarted(dataset.name, *sizes, (name,), ()))
-        told = start_of(settings, dataset, [name])
-        log = RunLog("train", settings.out, tell=tell, machine=describe_machine(), **told)
-        model = one.model()
-        plan = one.plan(model)
-        listen(NetworkStarted(name, 1, one.epochs, settings.minutes, plan_words(plan), 1.0))
-        weights = settings.out / WEIGHTS
-        result = one.run(model, plan, weights, follow(name, listen))
-        log.write("result", key=one.key, result=result_to_dict(result))
+        self.listen(RaceStarted(dataset.name, *sizes, (one.name,), ()))
+        resume = self._checkpoint()
+        told = start_of(settings, dataset, [one.name])
+        machine = describe_machine()
+        log = RunLog("train", self._out, tell=self.tell, machine=machine, **told)
+        try:
+            training = self._training(resume)
+            plan = plan_words(training.plan)
+            self.tell(_recipe_words(one))
+            self.listen(NetworkStarted(one.name, 1, one.epochs, settings.minutes, plan, 1.0))
+            weights = self._out / WEIGHTS
+            result = one.run(training, weights, self._follow(log))
+        except BaseException as error:
+            _note_failure(log, error)
+            raise
+        again: dict[str, Any] = {"resumed_from_step": self.resumed_from_step, "exact": self.exact}
+        kept = {"key": one.key, "config": one.config, "steps": training.at.step, **again}
+        log.write("result", **kept, result=result_to_dict(result))
         log.write("end", status="done")
-    listen(NetworkDone(result))
-    return result, weights
+        self.listen(NetworkDone(result))
+        return Outcome(result, weights, **again)
+
+    def _checkpoint(self) -> Checkpoint | None:
+        """Where to go on from; None from the start.
+
+        Raises:
+            InputError: no checkpoint where the user says, or another run's.
+        """
+        asked = self.keeping.resume
+        if asked == "never":
+            checkpoints.discard(self._folder)
+            return None
+        if asked == "auto":
+            return checkpoints.newest(self._folder, self.tell)
+        place = Path(asked).expanduser()
+        if place.is_dir():
+            inner = place / FOLDER
+            found = checkpoints.newest(inner if inner.is_dir() else place, self.tell)
+        else:
+            found = checkpoints.read_checkpoint(place.with_suffix(".json"))
+        if found is None:
+            raise InputError(f"{shown(place)} holds no checkpoint. Give a run's folder.")
+        if found.about.get("config") != self.one.config:
+            raise InputError(
+                f"{shown(place)} is of another network, data, recipe, seed or length. "
+                "Give the same, or start over with --resume never."
+            )
+        return found
+
+    def _training(self, resume: Checkpoint | None) -> Training:
+        one, keeping = self.one, self.keeping
+        model = one.model()
+        plan = one.plan(model) if resume is None else self._plan_of(resume)
+        training = one.training(model, plan)
+        about = {
+            "config": one.config,
+            "network": one.name,
+            "exactness": exactness(plan, World()),
+            "plan": plan.to_dict(),
+        }
+        keeper = Keeper(self._folder, about, keeping.steps, keeping.seconds, self.stop)
+        return replace(training, keeper=keeper, resume=resume, trained=self._trained(resume))
+
+    def _plan_of(self, resume: Checkpoint) -> Plan:
+        """The checkpoint's plan, with what the user asks for otherwise."""
+        s = self.one.settings
+        asked: dict[str, Any] = {"threads": s.threads, "layout": s.layout}
+        asked["precision"] = s.precision
+        asked["micro_batch"] = s.micro_batch
+        try:
+            plan = Plan(**resume.about["plan"])
+        except (KeyError, TypeError, UsageError) as error:
+            raise InputError(f"{shown(resume.path)}: its plan cannot be read ({error}).") from error
+        return replace(plan, **{k: v for k, v in asked.items() if v is not None})
+
+    def _trained(self, resume: Checkpoint | None) -> Any:
+        """The tensors of the network that the recipe starts from."""
+        wanted, place = self.one.recipe.init_from, self.keeping.init_from
+        if resume is not None or (wanted is None and place is None):
+            return None
+        if place is None:
+            raise UsageError(
+                f"this recipe starts from the layers of a trained {wanted}: give its run or "
+                "weights with --init-from, or --set init_from=none."
+            )
+        return load_file(find_trained(place).weights)
+
+    def _follow(self, log: RunLog) -> Callable[[Event], None]:
+        """Hands events on, and notes the resume and the memory that ran out."""
+        hand_on = follow(self.one.name, self.listen)
+
+        def told(event: Event) -> None:
+            hand_on(event)
+            if isinstance(event, Resumed):
+                self.resumed_from_step, self.exact = event.step, event.exact
+                log.write("resumed", step=event.step, exact=event.exact, changed=event.changed)
+                self.tell(_resumed_words(event))
+            elif isinstance(event, MicroBatchHalved):
+                log.write("micro_batch", step=event.step, micro_batch=event.micro_batch)
+                self.tell(
+                    f"out of memory at step {event.step}: the batch is taken in parts of "
+                    f"{event.micro_batch} from here on; batch norm sees the parts."
+                )
+
+        return told
+
+
+def _resumed_words(event: Resumed) -> str:
+    begin = f"goes on behind step {event.step}"
+    if event.exact:
+        return f"{begin}, to the same bits as without the interruption."
+    what = ", ".join(f"{one} {a} -> {b}" for one, (a, b) in event.changed.items())
+    return f"{begin}, approximate: {what or 'an earlier resume was'}."
+
+
+def _recipe_words(one: Entrant) -> str:
+    """The recipe in one line."""
+    recipe, s = one.recipe, one.settings
+    length = f"{s.minutes:g} minutes" if s.minutes else f"{s.epochs or recipe.epochs} epochs"
+    if not s.minutes and not s.epochs and recipe.iterations:
+        length = f"{recipe.iterations} iterations"
+    rate = f"rate {recipe.lr:g}, {recipe.schedule}"
+    return f"recipe {recipe.name}: {length}, batch {recipe.batch}, {rate}"
+
+
+def _note_failure(log: RunLog, error: BaseException) -> None:
+    """The end of a run that did not finish."""
+    if isinstance(error, DivergedError):
+        layers = [asdict(layer) for layer in error.layers]
+        log.write("diverged", step=error.step, ids=error.ids, names=error.names, layers=layers)
+    stopped = isinstance(error, (KeyboardInterrupt, StoppedError))
+    log.write("end", status="interrupted" if stopped else "failed")

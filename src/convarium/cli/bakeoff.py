@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -166,7 +167,7 @@ def stem(data: str) -> str:
     return Path(data).expanduser().resolve().name if data != "digits" else data
 
 
-def command_line(verb: str, data: str, asked: dict[str, Any]) -> str:
+def command_line(verb: str, data: str, asked: dict[str, Any], fields: Sequence[str] = ()) -> str:
     """The command that does the same again.
 
     >>> command_line("bakeoff", "my photos", {"epochs": 2, "minutes": None, "seed": 0})
@@ -178,4 +179,6 @@ def command_line(verb: str, data: str, asked: dict[str, Any]) -> str:
             words.append(f"--{option}")
         elif value is not None:
             words += [f"--{option}", f"{value:g}" if isinstance(value, float) else str(value)]
+    for words_ in fields:
+        words += ["--set", words_]
     return exact(shlex.join(words))

@@ -6,7 +6,7 @@ import errno
 
 import typer
 
-from convarium.errors import ConvariumError, ExhaustedError, InputError
+from convarium.errors import ConvariumError, ExhaustedError, InputError, StoppedError
 from convarium.files import printable, shown
 
 # Typer carries its own click since 0.27 and the real one before: both have this ancestor.
@@ -23,7 +23,10 @@ def complaint(error: BaseException) -> tuple[str, int]:
     ('error: out of memory. Use a smaller batch, picture or network.', 5)
     """
     if isinstance(error, (KeyboardInterrupt, typer.Abort)):
-        return "interrupted", INTERRUPTED
+        kept = _line(error) if isinstance(error, KeyboardInterrupt) else ""
+        return f"interrupted. {kept}" if kept else "interrupted", INTERRUPTED
+    if isinstance(error, StoppedError):
+        return _line(error), error.exit_code
     text, exit_code = _text(error)
     return f"error: {text}", exit_code
 

@@ -1,4 +1,4 @@
-"""`convarium train`: one network on one data set by its short recipe; weights and a record."""
+"""`convarium train`: one network on one data set by a recipe; checkpoints, weights, a record."""
 
 from __future__ import annotations
 
@@ -12,57 +12,104 @@ from convarium.cli.bakeoff import Layout, Precision, SkipBad, Threads
 from convarium.cli.names import NetworkName
 from convarium.cli.output import AsJson, print_json, say
 
+Number = Annotated[int | None, typer.Option(metavar="N", help="Epochs, instead of the recipe's.")]
+MicroBatch = Annotated[
+    int | None,
+    typer.Option(
+        metavar="M",
+        min=1,
+        help="Take the batch in parts of M pictures; batch norm sees the parts.",
+    ),
+]
+
 
 def train(
     name: NetworkName,
     data: Annotated[str, typer.Option(metavar="digits|FOLDER", help="As for `convarium bakeoff`.")],
-    epochs: Annotated[
-        int | None, typer.Option(metavar="N", help="Instead of the short recipe's.")
+    recipe: Annotated[
+        str, typer.Option(metavar="short|paper|NAME|FILE", help="How to train.")
+    ] = "short",
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="A field of the recipe; repeatable."),
+    ] = None,
+    epochs: Number = None,
+    minutes: Annotated[
+        float | None, typer.Option(metavar="M", help="Minutes of training, instead of epochs.")
     ] = None,
     seed: Annotated[int, typer.Option(metavar="S", help="The same seed repeats the run.")] = 0,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Folder of the run; runs/NAME-DATA-SEED when left out."),
     ] = None,
+    resume: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|never|PATH",
+            help="Go on from DIR's newest checkpoint, start over, or go on from another folder's.",
+        ),
+    ] = "auto",
+    init_from: Annotated[
+        str | None,
+        typer.Option(metavar="RUN|PATH", help="Start from the equal layers of trained weights."),
+    ] = None,
+    micro_batch: MicroBatch = None,
+    checkpoint_steps: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Steps between checkpoints, at most.")
+    ] = 50,
+    checkpoint_seconds: Annotated[
+        float, typer.Option(metavar="S", help="Seconds between checkpoints, at most.")
+    ] = 10.0,
     precision: Precision = None,
     layout: Layout = None,
     threads: Threads = None,
     skip_bad: SkipBad = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train one network by its short recipe, test it, and keep weights and record.
+    """Train one network by a recipe, test it, and keep checkpoints, weights and record.
 
-    Writes DIR/last.safetensors and DIR/log.jsonl.
+    Writes DIR/last.safetensors, DIR/log.jsonl and DIR/checkpoints/. The same command again goes
+    on where a killed or stopped run left off, and ends in the same bits. SIGTERM and SIGUSR1 stop
+    it behind a checkpoint, with exit code 75.
 
     \b
     Example: convarium train lenet5 --data digits --epochs 5
+    Example: convarium train resnet20_cifar --data digits --set batch=64 --set lr=0.2
     """
     from convarium.bakeoff.settings import Settings
-    from convarium.bakeoff.single import train_one
+    from convarium.bakeoff.single import Keeping, train_one
     from convarium.cli.bakeoff import command_line, stem
     from convarium.cli.progress import watch
 
-    asked: dict[str, Any] = {"epochs": epochs, "seed": seed, "precision": precision}
-    asked |= {"layout": layout, "threads": threads, "skip-bad": skip_bad or None}
+    asked: dict[str, Any] = {"recipe": None if recipe == "short" else recipe, "epochs": epochs}
+    asked |= {"minutes": minutes, "seed": seed, "micro-batch": micro_batch, "init-from": init_from}
+    asked |= {"precision": precision, "layout": layout, "threads": threads}
+    asked |= {"skip-bad": skip_bad or None}
     settings = Settings(
         data=data,
         out=out or Path("runs") / f"{name}-{stem(data)}-{seed}",
         models=(name,),
         epochs=epochs,
+        minutes=minutes,
         seed=seed,
         precision=precision,
         layout=layout,
         threads=threads,
         skip_bad=skip_bad,
-        command=command_line(f"train {name}", data, asked),
+        command=command_line(f"train {name}", data, asked, set_ or ()),
+        recipe=recipe,
+        overrides=tuple(set_ or ()),
+        micro_batch=micro_batch,
     )
+    keeping = Keeping(resume, checkpoint_steps, checkpoint_seconds, init_from)
     with watch() as watcher:
-        result, weights = train_one(settings, listen=watcher.listen, tell=watcher.tell)
+        done = train_one(settings, keeping, listen=watcher.listen, tell=watcher.tell)
     if as_json:
-        shown = replace(result, mistakes=())
-        print_json({"result": _fields(shown), "weights": str(weights)})
+        shown = replace(done.result, mistakes=())
+        again = {"resumed_from_step": done.resumed_from_step, "exact": done.exact}
+        print_json({"result": _fields(shown), "weights": str(done.weights), **again})
         return
-    say(f"weights: {weights}")
+    say(f"weights: {done.weights}")
 
 
 def _fields(result: Any) -> dict[str, Any]:

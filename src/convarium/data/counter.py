@@ -26,6 +26,7 @@ class Stream(IntEnum):
     MIRROR = 6
     DROPOUT = 7
     INIT = 8
+    STEP = 32  # what a step draws for its whole batch
 
 
 def draw(seed: int, stream: Stream, step: int, ids: npt.ArrayLike) -> npt.NDArray[np.uint64]:

@@ -21,7 +21,9 @@ class Plan:
     """One way to run a network. Same seed and same plan give the same bits on one machine.
 
     `layout` is "contiguous" or "channels_last", `precision` "fp32" or "bf16" (autocast: weights
-    stay float32), `chosen_by` says in words who decided.
+    stay float32), `chosen_by` says in words who decided. With `micro_batch`, a training step takes
+    its batch in parts of at most so many pictures: batch norm sees the parts, the gradient is the
+    whole batch's.
     """
 
     threads: int
@@ -29,10 +31,13 @@ class Plan:
     precision: str = "fp32"
     chosen_by: str = "default"
     device: str = "cpu"
+    micro_batch: int | None = None
 
     def __post_init__(self) -> None:
         if self.threads < 1:
             raise UsageError(f"threads must be at least 1, not {self.threads}.")
+        if self.micro_batch is not None and self.micro_batch < 1:
+            raise UsageError(f"the micro-batch must be at least 1, not {self.micro_batch}.")
         for what, value, known in (
             ("layout", self.layout, LAYOUTS),
             ("precision", self.precision, PRECISIONS),

@@ -119,6 +119,24 @@ class Recipe:
         """As a record keeps it, sources included."""
         return {**asdict(self), "sources": {f.name: self.source_of(f.name) for f in fields(self)}}
 
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> Recipe:
+        """The recipe that `to_dict` gave and JSON carried; fields that it lacks have their default.
+
+        Raises:
+            TypeError, ValueError, UsageError: the dict is no recipe.
+
+        >>> recipe = Recipe("r", epochs=1, lr=0.1, area=(0.08, 1.0))
+        >>> Recipe.from_dict({**recipe.to_dict(), "area": [0.08, 1.0]}) == recipe
+        True
+        """
+        known = {f.name: raw[f.name] for f in fields(cls) if f.name in raw}
+        for name in ("short_side", "area", "aspect"):
+            if known.get(name) is not None:
+                low, high = known[name]
+                known[name] = (float(low), float(high))
+        return cls(**known)
+
     def source_of(self, name: str) -> str:
         """Where a field's value comes from."""
         return self.sources.get(name, "")

@@ -17,6 +17,35 @@ class RunStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class Resumed:
+    """The run goes on from a checkpoint. `exact`: it will end in the bits of an undisturbed one.
+
+    Otherwise `changed` says what is not as it was: (then, now) of threads, torch version and so on.
+    """
+
+    step: int  # finished by then
+    epochs: tuple[EpochDone, ...]  # finished by then
+    seconds: float
+    exact: bool
+    changed: dict[str, tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class MicroBatchHalved:
+    """Memory ran out: from this step on the batch is taken in smaller parts."""
+
+    step: int
+    micro_batch: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointSaved:
+    """A checkpoint behind `step` is being written."""
+
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
 class StepDone:
     """Behind each step. `loss` (nats, auxiliary heads included) is None at most steps.
 
@@ -39,6 +68,7 @@ class EpochDone:
     train_top1: float  # share in [0, 1], on augmented pictures, as seen while training
     seconds: float  # of training so far
     images_per_second: float  # of this epoch
+    error: float | None = None  # share in [0, 1], on the recipe's validation part if there is one
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,4 +81,6 @@ class RunFinished:
     images_per_second: float  # of the whole run
 
 
-Event = RunStarted | StepDone | EpochDone | RunFinished
+Event = (
+    RunStarted | Resumed | MicroBatchHalved | CheckpointSaved | StepDone | EpochDone | RunFinished
+)

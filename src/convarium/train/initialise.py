@@ -1,11 +1,14 @@
-"""Data-dependent initialisation for networks without batch norm, when epochs are few."""
+"""Initial values other than the paper's: redrawn, scaled by data, or another network's."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 
 import torch
 from torch import Tensor, nn
+
+from convarium.errors import InputError
 
 _LAYERS = (nn.Conv2d, nn.Linear)
 # Two deviations: 97.7 % of normally distributed logits are above 0.
@@ -42,6 +45,37 @@ def unit_variance(model: nn.Module, images: Tensor) -> None:
         last = called[-1] if called else None
         if isinstance(last, _LAYERS) and last.bias is not None:
             last.bias.add_(LAST_MEAN)
+
+
+def redraw(model: nn.Module, init: str) -> None:
+    """Draws the weights of all convolutions and linear layers anew; biases are 0.
+
+    Args:
+        model: changed in place.
+        init: "xavier" (Glorot & Bengio 2010, eq. 16) or "he" (He et al. 2015, eq. 10).
+    """
+    fill = nn.init.xavier_uniform_ if init == "xavier" else nn.init.kaiming_normal_
+    for layer in model.modules():
+        if isinstance(layer, _LAYERS):
+            fill(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def copy_equal(model: nn.Module, trained: Mapping[str, Tensor]) -> list[str]:
+    """Copies another network's tensors of equal names and shapes; the names of those copied.
+
+    Raises:
+        InputError: there are none.
+    """
+    own = model.state_dict()
+    names = [n for n, t in trained.items() if n in own and own[n].shape == t.shape]
+    if not names:
+        raise InputError("the weights to start from share no layer with this network.")
+    with torch.no_grad():
+        for name in names:
+            own[name].copy_(trained[name])
+    return names
 
 
 class _Scale:

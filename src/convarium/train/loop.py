@@ -1,27 +1,41 @@
-"""The loop: epochs over a data set, one event at a time. Nothing here prints or writes."""
+"""The loop: epochs over a data set, one event at a time, from wherever a checkpoint left it.
+
+Nothing here prints. Position in a run is (epoch, batch, step); everything that chance decides is
+a pure function of that, the seed and the sample id, so no generator's state is ever kept.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
 
 import torch
 from torch import Tensor, nn
 
-from convarium.data import Dataset, augment, centre_crop
-from convarium.data.counter import Stream, draw, order
+from convarium.data import Dataset, Split, carve
+from convarium.data.counter import order
 from convarium.errors import UsageError
+from convarium.files import printable
 from convarium.machine import Plan
 from convarium.recipes import Recipe
 from convarium.recipes.schedule import Length
-from convarium.train.events import EpochDone, Event, RunFinished, RunStarted, StepDone
-from convarium.train.initialise import unit_variance
-from convarium.train.step import make_optimizer, train_step
-from convarium.train.tally import Tally
-
-INIT_SAMPLES = 64
+from convarium.train.checkpoint import Checkpoint, Keeper, newest
+from convarium.train.diagnose import layer_outputs, where_lost
+from convarium.train.events import (
+    CheckpointSaved,
+    EpochDone,
+    Event,
+    MicroBatchHalved,
+    Resumed,
+    RunFinished,
+    RunStarted,
+    StepDone,
+)
+from convarium.train.position import Position, exactness
+from convarium.train.stepper import Stepper, batch_ranges
+from convarium.train.tally import DivergedError, Tally
+from convarium.train.world import World
 
 
 def fit(
@@ -34,7 +48,7 @@ def fit(
     epochs: int | None = None,
     minutes: float | None = None,
 ) -> Iterator[Event]:
-    """Trains `model` in place, epoch by epoch, and yields what happens.
+    """Trains `model` in place, epoch by epoch, and yields what happens; writes nothing.
 
     Sample order, augmentation and dropout masks are pure functions of (seed, epoch or step,
     sample id): the same seed and plan give the same bits on the same machine. Under `minutes` the
@@ -45,7 +59,7 @@ def fit(
         dataset: its training split is used, and nothing of its test split.
         recipe: of `convarium.recipes`.
         seed: of the run.
-        plan: threads, layout, precision.
+        plan: threads, layout, precision, micro-batch.
         epochs: instead of the recipe's.
         minutes: of training, instead of epochs.
 
@@ -53,117 +67,167 @@ def fit(
         UsageError: both epochs and minutes, or not above 0.
         DivergedError: the loss is no longer a number; names the step.
     """
-    if epochs is not None and minutes is not None:
-        raise UsageError("give epochs or minutes, not both.")
-    if (epochs is not None and epochs < 1) or (minutes is not None and minutes <= 0):
-        raise UsageError("epochs and minutes must be above 0.")
-    run = _Run(model, dataset, recipe, seed, plan)
-    return _events(run, None if minutes else epochs or recipe.epochs, minutes)
+    return Training(model, dataset, recipe, seed, plan, epochs, minutes).events()
 
 
-def batch_ranges(size: int, batch: int) -> list[tuple[int, int]]:
-    """(first, last) of each batch of an epoch; a last batch of one sample joins the one before.
-
-    Batch norm cannot train on one sample.
-
-    >>> batch_ranges(9, 4), batch_ranges(10, 4)
-    ([(0, 4), (4, 9)], [(0, 4), (4, 8), (8, 10)])
-    """
-    starts = list(range(0, size, batch))
-    if len(starts) > 1 and size - starts[-1] == 1:
-        starts.pop()
-    return list(zip(starts, [*starts[1:], size], strict=True))
-
-
-def _events(run: _Run, epochs: int | None, minutes: float | None) -> Iterator[Event]:
-    size = len(run.dataset.train)
-    batches = batch_ranges(size, run.recipe.batch)
-    steps = None if epochs is None else epochs * len(batches)
-    yield RunStarted(size, len(batches), epochs, steps, minutes)
-    run.start()
-    step = epoch = images = 0
-    length = run.recipe.length(len(batches))
-    if epochs:
-        length = Length(epochs, epochs * len(batches))
-
-    def progress() -> float:
-        return step / steps if steps else run.seconds / (60 * minutes) if minutes else 1.0
-
-    while progress() < 1:
-        epoch += 1
-        begin = run.seconds
-        tally = Tally(epoch, step + 1)
-        ids = torch.from_numpy(order(run.seed, epoch, size))
-        for first, last in batches:
-            lr = run.recipe.lr_at(progress(), length)
-            step += 1
-            run.step(tally, ids[first:last], step, epoch, lr)
-            ends = last == size or progress() >= 1
-            yield StepDone(step, epoch, lr, tally.read(last=ends), run.seconds)
-            if ends:
-                break
-        images += tally.samples
-        loss, top1 = tally.means()
-        yield EpochDone(epoch, loss, top1, run.seconds, tally.samples / (run.seconds - begin))
-    yield RunFinished(epoch, step, run.seconds, images / run.seconds)
-
-
-@dataclass(slots=True)
-class _Run:
-    """What one run's steps share, and the seconds they took."""
+@dataclass
+class Training:
+    """One run, as `fit` has it, that may keep checkpoints and go on from one."""
 
     model: nn.Module
     dataset: Dataset
     recipe: Recipe
     seed: int
     plan: Plan
-    seconds: float = 0.0
-    optimizer: torch.optim.SGD | None = None
+    epochs: int | None = None
+    minutes: float | None = None
+    trained: Mapping[str, Tensor] | None = None  # another network's tensors, to start from
+    keeper: Keeper | None = None
+    resume: Checkpoint | None = None
+    world: World = field(default_factory=World)
+    held: Split | None = field(init=False, default=None)  # the recipe's validation part
 
-    def start(self) -> None:
-        """Places the network, draws its weights anew where the recipe says so."""
-        with self._timed(Stream.INIT, 0):
-            self.plan.place(self.model).train()
-            if self.recipe.init == "unit_variance":
-                ids = torch.from_numpy(order(self.seed, 0, len(self.dataset.train)))
-                images = self.dataset.prepare(self.dataset.train.images(ids[:INIT_SAMPLES]))
-                unit_variance(self.model, self.plan.move(images))
-            self.optimizer = make_optimizer(self.model, self.recipe)
+    def __post_init__(self) -> None:
+        if self.epochs is not None and self.minutes is not None:
+            raise UsageError("give epochs or minutes, not both.")
+        if any(limit is not None and limit <= 0 for limit in (self.epochs, self.minutes)):
+            raise UsageError("epochs and minutes must be above 0.")
+        self.at = Position(micro_batch=self.plan.micro_batch)
+        split = self.dataset.train
+        if self.recipe.validation:
+            split, self.held = carve(split, share=self.recipe.validation)
+        self.batches = batch_ranges(len(split), self.recipe.batch)
+        self.length = self.recipe.length(len(self.batches))
+        if self.epochs:
+            self.length = Length(self.epochs, self.epochs * len(self.batches))
+        if self.resume is not None:
+            self.at = Position.read(self.resume.about["at"])
+        shared = (self.dataset, split, self.recipe, self.seed, self.plan, self.world)
+        self.run = Stepper(self.model, *shared, self.at.micro_batch, self.at.seconds)
 
-    def step(self, tally: Tally, ids: Tensor, step: int, epoch: int, lr: float) -> None:
-        """One update on the samples `ids`."""
-        assert self.optimizer is not None
-        with self._timed(Stream.DROPOUT, step):
-            images = self.plan.move(self._views(ids, epoch))
-            labels = self.dataset.train.labels[ids].to(self.plan.device)
-            for group in self.optimizer.param_groups:
-                group["lr"] = lr
-            loss, right = train_step(
-                self.model, self.optimizer, images, labels, recipe=self.recipe, plan=self.plan
-            )
-            tally.add(loss, right, len(ids))
+    def events(self) -> Iterator[Event]:
+        """Trains, and yields what happens.
 
-    def _views(self, ids: Tensor, epoch: int) -> Tensor:
-        images = self.dataset.train.images(ids)
-        if not self.recipe.crop:
-            images = centre_crop(images, self.dataset.side)
-        views = augment(
-            images,
-            ids,
-            side=self.dataset.side,
-            shift_px=self.recipe.shift_px,
-            mirror=self.recipe.mirror,
-            seed=self.seed,
-            epoch=epoch,
-        )
-        return self.dataset.scale(views)
+        Raises:
+            DivergedError: the loss is no longer a number; names step, batch and layer.
+            StoppedError, KeyboardInterrupt: a signal came; the checkpoint is written.
+            ExhaustedError: memory or disk ran out; the checkpoint before is kept.
+        """
+        size, steps = len(self.run.split), self._steps
+        epochs = None if self.minutes else self.epochs or self.recipe.epochs
+        yield RunStarted(size, len(self.batches), epochs, steps, self.minutes)
+        keeper = self.keeper
+        with keeper.stop.holding() if keeper else nullcontext():
+            yield from self._begin()
+            while self._progress() < 1:
+                yield from self._epoch()
+        if keeper is not None:
+            keeper.wait()
+        if self.run.mean is not None:
+            self.run.mean.swap()
+        at = self.at
+        yield RunFinished(at.epoch, at.step, at.seconds, at.images / max(at.seconds, 1e-9))
 
-    @contextmanager
-    def _timed(self, stream: Stream, step: int) -> Iterator[None]:
-        """The plan's settings and a generator seeded by the step; the caller's are put back."""
-        begin = time.perf_counter()
-        devices = [torch.cuda.current_device()] if self.plan.device == "cuda" else []
-        with self.plan.settings(), torch.random.fork_rng(devices=devices):
-            torch.manual_seed(int(draw(self.seed, stream, step, [0])[0]) >> 1)
-            yield
-        self.seconds += time.perf_counter() - begin
+    @property
+    def _steps(self) -> int | None:
+        """Of the whole run; None where minutes are set."""
+        return None if self.minutes else round(self.length.iterations)
+
+    def _progress(self) -> float:
+        """Share of the run that is done."""
+        if self._steps:
+            return self.at.step / self._steps
+        return self.at.seconds / (60 * self.minutes) if self.minutes else 1.0
+
+    def _begin(self) -> Iterator[Event]:
+        self.run.start(self.trained)
+        self.at.seconds = self.run.seconds
+        if self.resume is not None:
+            self.run.restore(self.resume.tensors)
+            then, now = self.resume.about["exactness"], exactness(self.plan, self.world)
+            changed = {k: (str(then.get(k)), v) for k, v in now.items() if then.get(k) != v}
+            at = self.at
+            at.exact = at.exact and not changed
+            yield Resumed(at.step, tuple(at.curve), at.seconds, at.exact, changed)
+        if self.keeper is not None:
+            self.keeper.begin(self.at.step)
+
+    def _epoch(self) -> Iterator[Event]:
+        """One epoch, or what is left of it."""
+        at, run = self.at, self.run
+        epoch, before, images = at.epoch + 1, at.seconds, at.images
+        tally = Tally(epoch, at.step + 1, self.world)
+        if at.tally is not None:
+            tally.restore(at.tally)
+        ids = torch.from_numpy(order(self.seed, epoch, len(run.split)))
+        if at.batch == 0:
+            run.begin_epoch(ids, epoch)
+        for first, last in self.batches[at.batch :]:
+            lr = self.recipe.lr_at(self._progress(), self.length, at.errors)
+            at.step, at.batch, at.images = at.step + 1, at.batch + 1, at.images + last - first
+            halved = run.step(tally, ids[first:last], at.step, epoch, lr)
+            at.seconds = run.seconds
+            if halved:
+                at.micro_batch = run.micro_batch
+                yield MicroBatchHalved(at.step, run.micro_batch or 0)
+            ends = last == len(ids) or self._progress() >= 1
+            yield StepDone(at.step, epoch, lr, self._read(tally, last=ends), at.seconds)
+            if ends:
+                break
+            if self.keeper is not None and self.keeper.due(at.step):
+                yield from self._keep(tally)
+        loss, top1 = tally.means()
+        rate = (at.images - images) / max(at.seconds - before, 1e-9)
+        done = EpochDone(epoch, loss, top1, at.seconds, rate, self._validate())
+        at.epoch, at.batch = epoch, 0
+        at.curve.append(done)
+        yield done
+        yield from self._keep(None)
+
+    def _validate(self) -> float | None:
+        """Error on the validation part, noted; None where there is none."""
+        if self.held is None:
+            return None
+        error = self.run.error(self.held)
+        if error < min(self.at.errors, default=2.0):
+            self.at.best_step = self.at.step
+        self.at.errors.append(error)
+        return error
+
+    def _keep(self, tally: Tally | None) -> Iterator[Event]:
+        """A checkpoint; then out, where a signal has come. `tally` is None between two epochs."""
+        keeper, at = self.keeper, self.at
+        if keeper is None:
+            return
+        if tally is not None:
+            self._read(tally, last=True)
+        at.tally = None if tally is None else tally.kept()
+        keeper.save(asdict(at), self.run.tensors())
+        yield CheckpointSaved(at.step)
+        if keeper.stop.asked is not None:
+            keeper.wait()
+            keeper.stop.leave(f"Kept behind step {at.step}; the same command continues.")
+
+    def _read(self, tally: Tally, *, last: bool) -> float | None:
+        """The tally's loss; one that is no number is looked into."""
+        try:
+            return tally.read(last=last)
+        except DivergedError as error:
+            raise self._diagnosed(error) from None
+
+    def _diagnosed(self, error: DivergedError) -> DivergedError:
+        """With the batch, and what each layer gives on it by the last checkpoint's weights."""
+        run, at = self.run, self.at
+        ids = torch.from_numpy(order(self.seed, error.epoch, len(run.split)))
+        first, last = self.batches[at.batch - 1 - (at.step - error.step)]
+        ids = ids[first:last]
+        if self.keeper is not None:
+            self.keeper.wait()
+            kept = newest(self.keeper.folder, lambda _: None)
+            if kept is not None:
+                run.restore(kept.tensors)
+        outputs = layer_outputs(run.model, run.inputs(ids, error.epoch), self.plan)
+        names = [printable(run.split.names[index]) for index in ids.tolist()]
+        told = DivergedError(error.step, error.epoch, error.loss, where_lost(outputs, names))
+        told.ids, told.names, told.layers = ids.tolist(), names, outputs
+        return told

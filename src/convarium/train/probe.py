@@ -12,7 +12,8 @@ from convarium.cost.report import cost_of
 from convarium.data import Dataset
 from convarium.machine import Plan, choose_plan
 from convarium.recipes import Recipe
-from convarium.train.step import make_optimizer, train_step
+from convarium.train.optimizers import make_optimizer
+from convarium.train.step import train_step
 
 # A full batch of a large network would take longer than the probe may: about 0.1 s a step here.
 PROBE_MACS = 3e9

@@ -1,31 +1,19 @@
-"""One training step: forward, loss, backward, update."""
+"""One training step: forward, loss, backward, update; the batch at once or in parts."""
 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convarium.machine import Plan
 from convarium.recipes import Recipe
-
-
-def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
-    """SGD as the recipe has it, over everything that the network trains."""
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return torch.optim.SGD(
-        trained,
-        lr=recipe.lr,
-        momentum=recipe.momentum,
-        nesterov=recipe.nesterov and recipe.momentum > 0,
-        weight_decay=recipe.weight_decay,
-        foreach=True,
-    )
+from convarium.train.losses import loss_of
+from convarium.train.optimizers import limit_filters
 
 
 def train_step(
     model: nn.Module,
-    optimizer: torch.optim.SGD,
+    optimizer: torch.optim.Optimizer,
     images: Tensor,
     labels: Tensor,
     *,
@@ -39,20 +27,44 @@ def train_step(
         optimizer: of `make_optimizer`; its learning rate is already set.
         images: (N, C, H, W) float32, moved by the plan.
         labels: (N,) int64 on the same device.
-        recipe: clipping and the weight of auxiliary heads.
+        recipe: loss, clipping and the weight of auxiliary heads.
         plan: precision of the forward pass.
+    """
+    optimizer.zero_grad(set_to_none=True)
+    told = add_gradient(model, images, labels, recipe=recipe, plan=plan)
+    update(model, optimizer, recipe)
+    return told
+
+
+def add_gradient(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    recipe: Recipe,
+    plan: Plan,
+    share: float = 1.0,
+) -> tuple[Tensor, Tensor]:
+    """Adds `share` of a part's mean gradient to `.grad`; (share of its loss, right answers).
+
+    With the part's size over the batch's as share, the parts add up to the whole batch's mean.
     """
     with plan.autocast():
         outputs = model(images)
-    heads = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
-    loss = F.cross_entropy(heads[0].float(), labels)
-    for head in heads[1:]:
-        loss = loss + recipe.aux_weight * F.cross_entropy(head.float(), labels)
-    optimizer.zero_grad(set_to_none=True)
+    loss = loss_of(outputs, labels, recipe)
+    if share != 1:
+        loss = loss * share
     loss.backward()
+    with torch.no_grad():
+        logits = outputs[0] if isinstance(outputs, (tuple, list)) else outputs
+        right = (logits.argmax(1) == labels).sum()
+    return loss.detach(), right
+
+
+def update(model: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe) -> None:
+    """Moves the parameters by their gradients, as the recipe bounds both."""
     if recipe.clip is not None:
         nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
     optimizer.step()
-    with torch.no_grad():
-        right = (heads[0].argmax(1) == labels).sum()
-    return loss.detach(), right
+    if recipe.max_filter_rms is not None:
+        limit_filters(model, recipe.max_filter_rms)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -33,11 +34,24 @@ def save_weights(
     with written_whole(path) as temporary:
         try:
             save_file(tensors, temporary, metadata=metadata)
+            _sort_metadata(temporary)
         except SafetensorError as error:
-            raise _of_the_system(error) from error
+            raise of_the_system(error) from error
 
 
-def _of_the_system(error: SafetensorError) -> OSError:
+def _sort_metadata(path: Path) -> None:
+    """The metadata of a safetensors file in alphabetical order: it comes in another each time."""
+    with path.open("r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        if len(text) <= length:
+            file.seek(8)
+            file.write(text.ljust(length))
+
+
+def of_the_system(error: SafetensorError) -> OSError:
     """The system's own error behind a failed write; safetensors tells its number in words alone."""
     number = re.search(r"os error ([0-9]+)", str(error))
     if number is None:

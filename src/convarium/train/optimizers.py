@@ -1,0 +1,123 @@
+"""The recipe's optimiser, and what moves weights beside it: filter norms and the Polyak mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from convarium.recipes import Recipe
+from convarium.train.levenberg import Levenberg
+
+
+def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """The optimiser as the recipe has it, over everything that the network trains."""
+    groups = _groups(model, recipe)
+    if recipe.optimizer == "sdlm":
+        return Levenberg(groups, lr=recipe.lr)
+    if recipe.optimizer == "rmsprop":
+        # Decay 0.9 and epsilon 1 of Szegedy et al. 2016 (arXiv 1512.00567), section 8, whom
+        # MobileNet follows. Theirs adds epsilon below the root, torch behind it.
+        return torch.optim.RMSprop(
+            groups, lr=recipe.lr, alpha=0.9, eps=1.0, momentum=recipe.momentum, foreach=True
+        )
+    return torch.optim.SGD(
+        groups,
+        lr=recipe.lr,
+        momentum=recipe.momentum,
+        nesterov=recipe.nesterov and recipe.momentum > 0,
+        foreach=True,
+    )
+
+
+def _groups(model: nn.Module, recipe: Recipe) -> list[dict[str, object]]:
+    """The trained parameters, those that decay first."""
+    depthwise = {
+        id(layer.weight)
+        for layer in model.modules()
+        if isinstance(layer, nn.Conv2d) and layer.groups == layer.in_channels > 1
+    }
+
+    def decays(p: nn.Parameter) -> bool:
+        if recipe.decay_on == "not depthwise":
+            return id(p) not in depthwise
+        # Biases and batch norm have one dimension.
+        return recipe.decay_on == "all" or p.dim() > 1
+
+    trained = [p for p in model.parameters() if p.requires_grad]
+    parts = (
+        ([p for p in trained if decays(p)], recipe.weight_decay),
+        ([p for p in trained if not decays(p)], 0.0),
+    )
+    return [{"params": part, "weight_decay": decay} for part, decay in parts if part]
+
+
+def limit_filters(model: nn.Module, most: float) -> None:
+    """Scales each convolution filter whose root mean square is above `most` down to it.
+
+    Source:
+        ZFNet, section 3.1.
+    """
+    with torch.no_grad():
+        for layer in model.modules():
+            if isinstance(layer, nn.Conv2d):
+                rms = layer.weight.square().mean((1, 2, 3), keepdim=True).sqrt()
+                layer.weight.mul_(most / rms.clamp_min(most))
+
+
+class Polyak:
+    """The running mean of the parameters; `keep` is the share of the old mean kept a step.
+
+    Young means forget faster, as in TensorFlow, where Inception and MobileNet were trained.
+    """
+
+    def __init__(self, model: nn.Module, keep: float) -> None:
+        self.keep = keep
+        self._now = dict(model.named_parameters())
+        self.mean = {name: p.detach().clone() for name, p in self._now.items()}
+
+    def update(self, step: int) -> None:
+        """Takes the parameters behind step number `step` in."""
+        share = 1 - min(self.keep, (1 + step) / (10 + step))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.mean.values()), list(self._now.values()), share)
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Within, the network's parameters are the mean."""
+        self.swap()
+        try:
+            yield
+        finally:
+            self.swap()
+
+    def swap(self) -> None:
+        """Exchanges the network's parameters and the mean."""
+        for name, p in self._now.items():
+            p.data, self.mean[name] = self.mean[name], p.data
+
+
+def named_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimiser's tensors as "parameter/what", for a checkpoint."""
+    names: dict[Tensor, str] = {p: name for name, p in model.named_parameters()}
+    return {
+        f"{names[p]}/{what}": value
+        for p, state in optimizer.state.items()
+        for what, value in state.items()
+        if isinstance(value, Tensor)
+    }
+
+
+def restore_state(
+    model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]
+) -> None:
+    """Puts what `named_state` gave back, laid out as the parameters are."""
+    parameters = dict(model.named_parameters())
+    for name, tensor in tensors.items():
+        parameter, what = name.rsplit("/", 1)
+        p = parameters[parameter]
+        # A count of steps is a number on the CPU; the others have the parameter's shape.
+        alike = tensor.shape == p.shape and p.dim() > 0
+        optimizer.state[p][what] = torch.empty_like(p.data).copy_(tensor) if alike else tensor

@@ -1,0 +1,63 @@
+"""Where a run stands: what a checkpoint keeps beside tensors, and what makes a resume exact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import torch
+
+from convarium import __version__
+from convarium.errors import InputError
+from convarium.machine import Plan
+from convarium.machine.describe import processor
+from convarium.train.events import EpochDone
+from convarium.train.world import World
+
+
+@dataclass(slots=True)
+class Position:
+    """Counts of what is finished. Order, views and masks follow from these and the seed alone."""
+
+    epoch: int = 0
+    batch: int = 0  # of the epoch behind `epoch`
+    step: int = 0
+    images: int = 0
+    seconds: float = 0.0  # of training
+    micro_batch: int | None = None
+    exact: bool = True  # no resume so far under another exactness key
+    errors: list[float] = field(default_factory=list)  # on the validation part, an epoch each
+    best_step: int | None = None  # behind the epoch with the lowest error
+    curve: list[EpochDone] = field(default_factory=list)
+    tally: list[float] | None = None  # of the running epoch
+
+    @classmethod
+    def read(cls, raw: Mapping[str, Any]) -> Position:
+        """From a manifest.
+
+        Raises:
+            InputError: it has other fields.
+        """
+        try:
+            given = {f.name: raw[f.name] for f in fields(cls)}
+            given["curve"] = [EpochDone(**point) for point in raw["curve"]]
+        except (KeyError, TypeError) as error:
+            raise InputError(f"the checkpoint is of another version ({error}).") from error
+        return cls(**given)
+
+
+def exactness(plan: Plan, world: World) -> dict[str, str]:
+    """What must be the same for a resumed run to end in the same bits."""
+    device = torch.cuda.get_device_name() if plan.device == "cuda" else processor()
+    told = {
+        "threads": plan.threads,
+        "world": world.size,
+        "precision": plan.precision,
+        "layout": plan.layout,
+        "micro_batch": plan.micro_batch,
+        "device": device,
+        "torch": torch.__version__,
+        "convarium": __version__,
+    }
+    return {what: str(value) for what, value in told.items()}

@@ -15,6 +15,7 @@ from torch import nn
 from convarium import catalog
 from convarium.bakeoff.folder import LOG, WEIGHTS, weights_path
 from convarium.data import Dataset, InputForm, PixelScale
+from convarium.data.packed.fit import LEAST
 from convarium.errors import ConvariumError, InputError, UsageError
 from convarium.facts import model_facts
 from convarium.files import home, shown
@@ -148,7 +149,7 @@ def _trained(weights: Path, about: Mapping[str, str]) -> Trained:
     if network.task != "classification" or not all(isinstance(name, str) for name in classes):
         raise ValueError("are those of no classification")
     side, decode_side, channels = (int(about[key]) for key in ("side", "decode_side", "channels"))
-    if side != model_facts(network.name).input[1] or not side <= decode_side <= 2 * side:
+    if side != model_facts(network.name).input[1] or not LEAST * side <= decode_side <= 2 * side:
         raise ValueError(f"have a side of {side}, decoded at {decode_side}, not the network's")
     mean, std = (_numbers(about[key], channels) for key in ("mean", "std"))
     if channels not in (1, 3) or min(std) <= 0:

@@ -38,8 +38,9 @@ def check(
     folder: Annotated[
         Path,
         typer.Argument(
-            metavar="DIR",
-            help="One folder of pictures per class, or train/ and val/ of that form.",
+            metavar="DIR|FILE",
+            help="One folder of pictures per class, or train/ and val/ of that form; or an .npz "
+            "file, or a folder with one, with MNIST's IDX files or with CIFAR's batches.",
         ),
     ],
     as_json: AsJson = False,
@@ -53,8 +54,10 @@ def check(
     Example: convarium data check photos/
     """
     from convarium.data.check import check_folder
+    from convarium.data.packed import check_packed, find_packed
 
-    report = check_folder(folder.expanduser())
+    packed = find_packed(folder.expanduser())
+    report = check_folder(folder.expanduser()) if packed is None else check_packed(packed)
     if as_json:
         verdict = {"refused": report.refused, "spoilt": report.spoilt}
         print_json({"check": {**asdict(report), **verdict}})
@@ -64,7 +67,7 @@ def check(
 
 
 def _paragraphs(report: Report) -> Iterable[str]:
-    yield f"{report.folder}: {report.pictures:,} pictures"
+    yield f"{report.folder}: {report.pictures:,} pictures{_in_words(report)}"
     if report.form is not None:
         yield f"{bold('Cannot be raced')}\n  {report.form}"
     for title, files in (
@@ -84,6 +87,19 @@ def _paragraphs(report: Report) -> Iterable[str]:
         formats = ", ".join(f"{n:,} {name}" for name, n in report.formats.items())
         yield _listed("Sizes, by the longer side", sizes, right="lrl")
         yield f"median {width:g}x{height:g} pixels; {formats}"
+
+
+def _in_words(report: Report) -> str:
+    """Parts, classes, balance and copies, behind the number of pictures."""
+    if not report.balance:
+        return ""
+    sizes = [f"{sum(counts.values()):,} in {part}" for part, counts in report.balance.items()]
+    counts = [n for part in report.balance.values() for n in part.values()]
+    classes = {name for part in report.balance.values() for name in part}
+    span = f"{min(counts):,}" if min(counts) == max(counts) else f"{min(counts):,}-{max(counts):,}"
+    copies = f"{len(report.twins):,} pairs alike" if report.twins else "no two alike"
+    where = ", ".join(sizes)
+    return f" ({where}) of {len(classes):,} classes, {span} a class and part; {copies}"
 
 
 def _twins(report: Report) -> Iterable[str]:

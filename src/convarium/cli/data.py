@@ -1,4 +1,4 @@
-"""`convarium data`: verbs on folders of pictures."""
+"""`convarium data`: verbs on pictures before they are trained on."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from convarium.cli.names import complete
 from convarium.cli.output import AsJson, print_json
 from convarium.cli.text import bold, columns
-from convarium.files import printable
+from convarium.files import printable, shown, written_whole
 
 if TYPE_CHECKING:
     from convarium.data.check import Report
@@ -20,17 +21,12 @@ SHOWN = 20  # lines of one kind; --json has all
 _EPILOG = "Example: convarium data check photos/ --json"
 app = typer.Typer(
     name="data",
-    help="Look a folder of pictures over before it is trained on.",
+    help="Look pictures over before they are trained on, and what augmentation makes of them.",
     epilog=_EPILOG,
     add_completion=False,
     rich_markup_mode=None,
     no_args_is_help=True,
 )
-
-
-@app.callback()
-def _group() -> None:
-    """A group, also while it has one verb."""
 
 
 @app.command()
@@ -64,6 +60,51 @@ def check(
     else:
         print("\n\n".join(_paragraphs(report)))
     return 3 if report.refused else 1 if report.spoilt else 0
+
+
+@app.command()
+def augment(
+    picture: Annotated[Path, typer.Argument(metavar="PICTURE", help="A picture file.")],
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NETWORK",
+            help="Views by this network's recipe; each augmentation when left out.",
+            autocompletion=complete,
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The sheet, a PNG.")] = Path(
+        "augmentations.png"
+    ),
+    seed: Annotated[int, typer.Option(min=0, metavar="S", help="Another seed, other views.")] = 0,
+    count: Annotated[int, typer.Option(min=1, max=12, metavar="N", help="Views in a row.")] = 6,
+) -> None:
+    """Draw a sheet of what augmentation makes of a picture.
+
+    \b
+    Example: convarium data augment photo.jpg
+    Example: convarium data augment photo.jpg --recipe resnet18 --seed 3
+    """
+    from convarium import catalog
+    from convarium.data.pictures import strict_pillow
+    from convarium.data.sheet import augmentation_rows, draw_sheet, recipe_rows
+    from convarium.facts import model_facts
+    from convarium.recipes import recipe_for
+
+    title = shown(picture.name)
+    with strict_pillow():
+        if recipe is None:
+            rows = augmentation_rows(picture, seed=seed, count=count)
+        else:
+            name = catalog.find(recipe).name
+            side = model_facts(name).input[1]
+            found = recipe_for(name, "photographs")
+            rows = recipe_rows(picture, found, seed=seed, count=count, side=side)
+            title = f"{title}, as {name} sees it"
+        sheet = draw_sheet(rows, title)
+    with written_whole(out) as temporary:
+        sheet.save(temporary, format="PNG", optimize=True)
+    print(f"{shown(out)}: {len(rows)} rows, {sheet.width}x{sheet.height} pixels")
 
 
 def _paragraphs(report: Report) -> Iterable[str]:

@@ -15,7 +15,9 @@ from convarium.cli.output import AsJson, print_json, say
 
 def train(
     name: NetworkName,
-    data: Annotated[str, typer.Option(metavar="digits|FOLDER", help="As for `convarium bakeoff`.")],
+    data: Annotated[
+        str, typer.Option(metavar="digits|FOLDER|FILE", help="As for `convarium bakeoff`.")
+    ],
     epochs: Annotated[
         int | None, typer.Option(metavar="N", help="Instead of the short recipe's.")
     ] = None,

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from convarium.data.augment import centre_crop
-from convarium.data.model import Dataset, PixelScale
+from convarium.data.model import Dataset, Scale
 from convarium.data.packed.fit import fit
 from convarium.data.pictures import BadPicturesError, decode, strict_pillow
 
@@ -29,7 +29,7 @@ class InputForm:
     side: int
     decode_side: int
     channels: int
-    scale: PixelScale
+    scale: Scale
 
     @classmethod
     def of(cls, dataset: Dataset) -> InputForm:

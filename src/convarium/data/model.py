@@ -91,6 +91,13 @@ class Split:
         return Split(self.labels[chosen], names, self.store, self.rows[chosen])
 
 
+class Scale(Protocol):
+    """Levels -> a network's input; `convarium.data.normalise` has the kinds."""
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) levels 0 to 255, of any type -> the same shape in float32."""
+
+
 @dataclass(frozen=True, slots=True)
 class PixelScale:
     """uint8 -> float32 with mean 0 and deviation 1 per channel; both are shares of 255."""
@@ -99,7 +106,7 @@ class PixelScale:
     std: tuple[float, ...]
 
     def __call__(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) uint8 -> the same shape in float32."""
+        """(N, C, H, W) levels 0 to 255 -> the same shape in float32."""
         mean = torch.tensor(self.mean).view(-1, 1, 1) * 255
         std = torch.tensor(self.std).view(-1, 1, 1) * 255
         return (images.float() - mean) / std
@@ -121,7 +128,7 @@ class Dataset:
     test: Split
     fingerprint: str  # SHA-256 of names, labels, split, and pixels or file sizes
     source: str  # where it came from, in words
-    scale: PixelScale
+    scale: Scale
     skipped: tuple[tuple[str, str], ...] = ()  # bad files that were left out: name, reason
     drawn_px: int | None = None  # side of the pictures within a border that fills them up
 

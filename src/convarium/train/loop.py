@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from convarium.data import Dataset, augment, centre_crop
+from convarium.data import Dataset, Views, training_views
 from convarium.data.counter import Stream, draw, order
 from convarium.errors import UsageError
 from convarium.machine import Plan
@@ -119,11 +119,13 @@ class _Run:
     plan: Plan
     seconds: float = 0.0
     optimizer: torch.optim.SGD | None = None
+    views: Views | None = None
 
     def start(self) -> None:
         """Places the network, draws its weights anew where the recipe says so."""
         with self._timed(Stream.INIT, 0):
             self.plan.place(self.model).train()
+            self.views = training_views(self.dataset, self.recipe)
             if self.recipe.init == "unit_variance":
                 ids = torch.from_numpy(order(self.seed, 0, len(self.dataset.train)))
                 images = self.dataset.prepare(self.dataset.train.images(ids[:INIT_SAMPLES]))
@@ -144,19 +146,8 @@ class _Run:
             tally.add(loss, right, len(ids))
 
     def _views(self, ids: Tensor, epoch: int) -> Tensor:
-        images = self.dataset.train.images(ids)
-        if not self.recipe.crop:
-            images = centre_crop(images, self.dataset.side)
-        views = augment(
-            images,
-            ids,
-            side=self.dataset.side,
-            shift_px=self.recipe.shift_px,
-            mirror=self.recipe.mirror,
-            seed=self.seed,
-            epoch=epoch,
-        )
-        return self.dataset.scale(views)
+        assert self.views is not None
+        return self.views(ids, seed=self.seed, epoch=epoch)
 
     @contextmanager
     def _timed(self, stream: Stream, step: int) -> Iterator[None]:

@@ -78,8 +78,9 @@ def resized_crop(
             left, top = int(attempt[2] * (width - w + 1)), int(attempt[3] * (height - h + 1))
             return left, top, left + w, top + h
     ratio = min(max(width / height, aspect[0]), aspect[1])
-    w, h = min(width, height * ratio), min(height, width / ratio)
-    return (width - w) / 2, (height - h) / 2, (width + w) / 2, (height + h) / 2
+    across, down = min(width, height * ratio), min(height, width / ratio)
+    left_edge, top_edge = (width - across) / 2, (height - down) / 2
+    return left_edge, top_edge, left_edge + across, top_edge + down
 
 
 def scaled_crop(

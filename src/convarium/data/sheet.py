@@ -41,9 +41,9 @@ def augmentation_rows(path: Path, *, seed: int, count: int, side: int = 224) -> 
     """
     pad = side // 8
     kinds: list[tuple[str, str, dict[str, Any]]] = [
-        ("mirror", "mirror", {"mirror": True}),
-        ("random crop", "crop", {"crop": True}),
-        ("shift, border repeated", f"shift_px {pad}", {"shift_px": pad}),
+        ("mirror", "half of the cases", {"mirror": True}),
+        ("random crop", f"{side} of {side * 8 // 7} px", {"crop": True}),
+        ("shift, border repeated", f"up to {pad} px", {"shift_px": pad}),
         ("shift, border zero", "border zero", {"shift_px": pad, "border": "zero"}),
         ("shift, border reflected", "border reflect", {"shift_px": pad, "border": "reflect"}),
         ("resized crop", "area 8 to 100 %", {"area": (0.08, 1.0)}),

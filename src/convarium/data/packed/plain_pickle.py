@@ -17,7 +17,8 @@ from typing import Any
 MAX_OPCODES = 5_000_000
 _MARK = object()
 _ARRAY = frozenset(f"{module}.multiarray _reconstruct" for module in ("numpy.core", "numpy._core"))
-_NAMES = _ARRAY | {"numpy ndarray", "numpy dtype", "_codecs encode"}
+_BUFFER = frozenset(f"{module}.numeric _frombuffer" for module in ("numpy.core", "numpy._core"))
+_NAMES = _ARRAY | _BUFFER | {"numpy ndarray", "numpy dtype", "_codecs encode"}
 
 
 @dataclass(slots=True)
@@ -75,7 +76,7 @@ class _Machine:
         if name in _CONSTANTS:
             self.stack.append(_CONSTANTS[name])
         elif name in _VALUES:
-            self.stack.append(arg.encode() if isinstance(arg, str) else arg)
+            self.stack.append(arg.encode() if isinstance(arg, str) else _plain(arg))
         elif name in _PUTS:
             self.memo[len(self.memo) if name == "MEMOIZE" else int(arg)] = self.stack[-1]
         elif name in _GETS:
@@ -112,6 +113,9 @@ class _Machine:
         words = called.words
         if words in _ARRAY:
             self.stack.append(Array())
+        elif words in _BUFFER:  # protocol 5
+            data, type_, shape, order = given
+            self.stack.append(_array(shape, type_, data, c_order=order == b"C"))
         elif words == "numpy dtype":
             self.stack.append(_Type(given[0].decode()))
         elif words == "_codecs encode" and given[1] == b"latin1":
@@ -127,12 +131,8 @@ class _Machine:
         if not isinstance(target, Array):
             raise ValueError("it fills an object that is no array")
         _, shape, type_, fortran, data = state
-        plain = isinstance(data, bytes) and all(type(side) is int and side >= 0 for side in shape)
-        if not plain or fortran or len(shape) > 8:
-            raise ValueError("an array that is not of plain bytes")
-        if prod(shape) * int(type_.type[1:]) != len(data):
-            raise ValueError(f"an array of {shape} in {len(data):,} bytes")
-        target.shape, target.type, target.data = tuple(shape), type_.type, data
+        filled = _array(shape, type_, data, c_order=not fortran)
+        target.shape, target.type, target.data = filled.shape, filled.type, filled.data
 
     def set_items(self, items: list[Any]) -> None:
         """Key, value, key, value into the dictionary below."""
@@ -143,11 +143,20 @@ class _Machine:
 
     def fold(self, count: int) -> None:
         """The last `count` values as a tuple."""
-        items = self.stack[len(self.stack) - count :] if count else []
+        self.stack.append(tuple(self.last(count)))
+
+    def last(self, count: int) -> list[Any]:
+        """Takes the last `count` values."""
+        items = self.stack[-count:]
         if len(items) != count:
             raise ValueError("its stack is too short")
-        del self.stack[len(self.stack) - count :]
-        self.stack.append(tuple(items))
+        del self.stack[-count:]
+        return items
+
+    def dictionary(self, items: list[Any]) -> None:
+        """A dictionary of key, value, key, value."""
+        self.stack.append({})
+        self.set_items(items)
 
     def append(self, items: list[Any]) -> None:
         """Values to the list below."""
@@ -157,10 +166,24 @@ class _Machine:
         target.extend(items)
 
 
+def _plain(value: Any) -> Any:
+    return bytes(value) if isinstance(value, bytearray) else value
+
+
+def _array(shape: Any, type_: Any, data: Any, *, c_order: bool) -> Array:
+    """An array whose shape fits its bytes."""
+    plain = isinstance(data, bytes) and all(type(side) is int and side >= 0 for side in shape)
+    if not plain or not c_order or len(shape) > 8:
+        raise ValueError("an array that is not of plain bytes")
+    if prod(shape) * int(type_.type[1:]) != len(data):
+        raise ValueError(f"an array of {shape} in {len(data):,} bytes")
+    return Array(tuple(shape), type_.type, data)
+
+
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _VALUES = frozenset(
     "INT BININT BININT1 BININT2 LONG LONG1 LONG4 STRING BINSTRING SHORT_BINSTRING BINBYTES "
-    "SHORT_BINBYTES BINBYTES8 UNICODE SHORT_BINUNICODE BINUNICODE BINUNICODE8".split()
+    "SHORT_BINBYTES BINBYTES8 BYTEARRAY8 UNICODE SHORT_BINUNICODE BINUNICODE BINUNICODE8".split()
 )
 _PUTS = frozenset("PUT BINPUT LONG_BINPUT MEMOIZE".split())
 _GETS = frozenset("GET BINGET LONG_BINGET".split())
@@ -169,15 +192,15 @@ _ACTIONS: dict[str, Callable[[_Machine], object]] = {
     "EMPTY_DICT": lambda m: m.stack.append({}),
     "EMPTY_LIST": lambda m: m.stack.append([]),
     "EMPTY_TUPLE": lambda m: m.stack.append(()),
-    "DICT": lambda m: (items := m.to_mark(), m.stack.append({}), m.set_items(items)),
+    "DICT": lambda m: m.dictionary(m.to_mark()),
     "LIST": lambda m: m.stack.append(m.to_mark()),
     "TUPLE": lambda m: m.stack.append(tuple(m.to_mark())),
     "TUPLE1": lambda m: m.fold(1),
     "TUPLE2": lambda m: m.fold(2),
     "TUPLE3": lambda m: m.fold(3),
-    "SETITEM": lambda m: (v := m.stack.pop(), k := m.stack.pop(), m.set_items([k, v])),
+    "SETITEM": lambda m: m.set_items(m.last(2)),
     "SETITEMS": lambda m: m.set_items(m.to_mark()),
-    "APPEND": lambda m: (v := m.stack.pop(), m.append([v])),
+    "APPEND": lambda m: m.append(m.last(1)),
     "APPENDS": lambda m: m.append(m.to_mark()),
     "REDUCE": lambda m: m.reduce(),
     "BUILD": lambda m: m.build(),

@@ -100,7 +100,7 @@ def augment(
             side = model_facts(name).input[1]
             found = recipe_for(name, "photographs")
             rows = recipe_rows(picture, found, seed=seed, count=count, side=side)
-            title = f"{title}, as {name} sees it"
+            title = f"{title} by the recipe: {found.name}"
         sheet = draw_sheet(rows, title)
     with written_whole(out) as temporary:
         sheet.save(temporary, format="PNG", optimize=True)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from convarium.data.counter import Stream, integers
 
-_PAD = {"repeat": "edge", "zero": "constant", "reflect": "reflect"}
+_PAD = {"repeat": "edge", "reflect": "reflect"}  # zeros need no padding
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +86,23 @@ def windows(images: Tensor, ids: Tensor, window: Window, *, seed: int, epoch: in
     if window.mirror:
         flips = (integers(seed, Stream.MIRROR, epoch, numbers, 2) == 1).tolist()
     pixels = images.numpy()
-    if reach:
+    if reach and window.border != "zero":
         pad = ((0, 0), (0, 0), (reach, reach), (reach, reach))
         pixels = np.pad(pixels, pad, mode=_PAD[window.border])  # type: ignore[call-overload]
-    views = np.empty((*pixels.shape[:2], side, side), pixels.dtype)
+        reach = 0  # places are now those in `pixels`
+    size = pixels.shape[-1]
+    views = (np.zeros if reach else np.empty)((*pixels.shape[:2], side, side), pixels.dtype)
     # A copy a picture is several times as fast as one index of four arrays for all of them.
     for place, (top, left, flip) in enumerate(zip(tops, lefts, flips, strict=True)):
-        part = pixels[place, :, top : top + side, left : left + side]
-        views[place] = part[:, :, ::-1] if flip else part
+        rows, above = _overlap(top - reach, side, size)
+        columns, before = _overlap(left - reach, side, size)
+        part = pixels[place, :, rows, columns]
+        view = views[place, :, :, ::-1] if flip else views[place]
+        view[:, above : above + part.shape[1], before : before + part.shape[2]] = part
     return torch.from_numpy(views)
+
+
+def _overlap(start: int, side: int, size: int) -> tuple[slice, int]:
+    """What of `start` to `start + side` lies in 0 to `size`, and how far in it begins."""
+    first = max(start, 0)
+    return slice(first, min(start + side, size)), first - start

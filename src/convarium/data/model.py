@@ -109,7 +109,7 @@ class PixelScale:
         """(N, C, H, W) levels 0 to 255 -> the same shape in float32."""
         mean = torch.tensor(self.mean).view(-1, 1, 1) * 255
         std = torch.tensor(self.std).view(-1, 1, 1) * 255
-        return (images.float() - mean) / std
+        return torch.sub(images, mean).div_(std)
 
 
 @dataclass(frozen=True, slots=True)

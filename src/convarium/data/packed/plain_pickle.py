@@ -73,19 +73,22 @@ class _Machine:
 
     def do(self, name: str, arg: Any) -> None:
         """One opcode."""
-        if name in _CONSTANTS:
-            self.stack.append(_CONSTANTS[name])
-        elif name in _VALUES:
-            self.stack.append(arg.encode() if isinstance(arg, str) else _plain(arg))
+        if name in _ACTIONS:
+            _ACTIONS[name](self)
+        elif name in _CONSTANTS or name in _VALUES:
+            self.stack.append(_CONSTANTS[name] if name in _CONSTANTS else _plain(arg))
         elif name in _PUTS:
             self.memo[len(self.memo) if name == "MEMOIZE" else int(arg)] = self.stack[-1]
-        elif name in _GETS:
+        elif name not in ("PROTO", "FRAME", "STOP"):
+            self._named(name, arg)
+
+    def _named(self, name: str, arg: Any) -> None:
+        """The opcodes that fetch something by its number or its name."""
+        if name in _GETS:
             self.stack.append(self.memo[int(arg)])
         elif name in ("GLOBAL", "STACK_GLOBAL"):
             self._name(arg)
-        elif name in _ACTIONS:
-            _ACTIONS[name](self)
-        elif name not in ("PROTO", "FRAME", "STOP"):
+        else:
             raise ValueError(f"it uses the opcode {name}, which plain data do not need")
 
     def to_mark(self) -> list[Any]:
@@ -167,6 +170,9 @@ class _Machine:
 
 
 def _plain(value: Any) -> Any:
+    """Words and byte arrays as bytes."""
+    if isinstance(value, str):
+        return value.encode()
     return bytes(value) if isinstance(value, bytearray) else value
 
 

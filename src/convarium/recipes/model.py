@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from convarium.errors import UsageError
-from convarium.recipes.schedule import Length, read_schedule, read_warmup
+from convarium.recipes.limits import check_limits
+from convarium.recipes.schedule import Length, Rates, read_schedule, read_warmup
 
 Range = tuple[float, float]
 OPTIMIZERS = ("sgd", "rmsprop", "sdlm")
@@ -31,7 +32,8 @@ class Recipe:
     """Optimiser, schedule, augmentation and initialisation of one training.
 
     Dropout rates and initial values that a paper gives its network are the network's own;
-    `options` hands the network's builder what differs. `sources` says of each field where its
+    `options` hands the network's builder what differs. `detection` holds what only a detector's
+    training has, and is empty for a network that classifies. `sources` says of each field where its
     value comes from, or "unstated: our choice because ...".
     """
 
@@ -66,6 +68,7 @@ class Recipe:
     jitter: float = 0.0  # brightness, contrast and saturation change by up to this share
     normalise: str = "channel"  # mean and deviation of each channel
     validation: float = 0.0  # share of the training split that is held out and tested each epoch
+    detection: Mapping[str, Any] = field(default_factory=dict, hash=False)  # of a detector's paper
     sources: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -74,14 +77,11 @@ class Recipe:
                 raise self._wrong(what, " or ".join(known))
         if (self.epochs is None) == (self.iterations is None):
             raise UsageError(f"{self.name}: give epochs or iterations, one of them.")
-        for what in ("epochs", "iterations", "batch"):
-            value = getattr(self, what)
-            if value is not None and value < 1:
-                raise self._wrong(what, "at least 1")
-        if not 0 <= self.validation < 1:
-            raise self._wrong("validation", "a share below 1")
-        read_schedule(self.schedule)
+        check_limits(self)
         read_warmup(self.warmup)
+        schedule = read_schedule(self.schedule)
+        if isinstance(schedule, Rates) and schedule.rates[0] != self.lr:
+            raise self._wrong("lr", f"{schedule.rates[0]:g}, the first of the schedule's rates")
         if self.schedule.startswith("plateau") and not self.validation:
             raise UsageError(f"{self.name}: a plateau schedule needs validation above 0.")
 

@@ -48,7 +48,7 @@ _WITHOUT_NORM = frozenset("lenet alexnet zfnet nin vgg googlenet squeezenet".spl
 _OURS = "unstated: our choice because "
 _UNUSED = """
     iterations optimizer decay_on max_filter_rms loss init_from options average short_side area
-    aspect pca_sigma jitter normalise validation
+    aspect pca_sigma jitter normalise validation detection
 """.split()
 _SOURCES = {
     "epochs": _OURS + "the whole race is to end within minutes on two cores",

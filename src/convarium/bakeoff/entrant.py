@@ -139,7 +139,8 @@ class Entrant:
 
 def entrant(name: str, dataset: Dataset, settings: Settings) -> Entrant:
     """The network `name` with its short recipe for this kind of data."""
-    return Entrant(name, dataset, recipe_for(name, dataset.kind), settings)
+    recipe = recipe_for(name, dataset.kind, len(dataset.train))
+    return Entrant(name, dataset, recipe, settings)
 
 
 def native_side(name: str) -> int:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from convarium import catalog
 from convarium.errors import UsageError, unknown_name
-from convarium.facts import facts_names, model_facts, paper_recipes
+from convarium.facts import FAMILIES, family_facts, model_facts, paper_recipes
 from convarium.recipes.model import Recipe
 from convarium.recipes.papers.dense import DENSE
 from convarium.recipes.papers.detectors import DETECTORS
 from convarium.recipes.papers.early import EARLY
 from convarium.recipes.papers.further import FURTHER, OWN_RECIPE, OWN_ROWS
+from convarium.recipes.papers.omitted import NEVER_TOLD, why_not
 from convarium.recipes.papers.residual import RESIDUAL
 from convarium.recipes.papers.table import changed
 
@@ -74,10 +77,27 @@ def recipe_id(network: str) -> str | None:
 
 def networks_of(name: str) -> list[str]:
     """The catalog's networks whose paper's recipe this is."""
-    built = [network for network in facts_names() if network in catalog.CATALOG]
-    return [network for network in built if recipe_id(network) == name]
+    return _networks().get(name, [])
+
+
+@cache
+def _networks() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for family in FAMILIES:
+        for network, known in family_facts(family).items():
+            own = OWN_RECIPE.get(network) or known.recipe
+            if own and network in catalog.CATALOG:
+                found.setdefault(own, []).append(network)
+    return found
 
 
 def said_of(name: str) -> dict[str, object]:
     """The ledger's words on a recipe: of itself, or of the entry that it is a part of."""
     return paper_recipes()[ENTRY_OF.get(name, name)]
+
+
+def omitted_of(name: str) -> dict[str, str]:
+    """The ledger's fields of a recipe that no field here carries whole, and why."""
+    entry = ENTRY_OF.get(name, name)
+    reasons = {field: why_not(entry, field) for field in said_of(name) if field not in NEVER_TOLD}
+    return {field: why for field, why in reasons.items() if why}

@@ -24,6 +24,7 @@ ALWAYS = {
     "test": "a test protocol, not training",
     "dataset": "given by --data",
 }
+NEVER_TOLD = ("id", "source", "confidence", "hardware")  # shown on their own
 # Of one recipe: (recipe, the ledger's field).
 OF_ONE = {
     ("lenet_mnist", "augmentation"): "optional in the paper; its .95 % is without",

@@ -29,6 +29,7 @@ LIMITS: dict[str, tuple[float, float, bool]] = {
     "jitter": (0, 1, True),
     "validation": (0, 0.9, True),
 }
+_MAY_LACK = set("epochs iterations clip max_filter_rms average short_side area".split())
 
 
 def check_limits(recipe: Recipe) -> None:
@@ -39,8 +40,10 @@ def check_limits(recipe: Recipe) -> None:
     """
     for name, (low, high, is_closed) in LIMITS.items():
         value = getattr(recipe, name)
+        if value is None and name in _MAY_LACK:
+            continue
         ends = value if isinstance(value, (tuple, list)) else (value,)
-        within = all(end is None or low <= end <= high for end in ends)  # false for NaN
+        within = all(end is not None and low <= end <= high for end in ends)  # false for NaN
         if not within or (not is_closed and low in ends):
             rule = f"{'from' if is_closed else 'above'} {low:g} {'to' if is_closed else 'up to'}"
             raise UsageError(f"{recipe.name}: {name} must be {rule} {high:g}, not {value!r}.")

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from families import families
+from recipes import recipes
 from verbs import verbs
 from zoo import zoo
 
@@ -17,7 +18,7 @@ DOCS = Path(__file__).parent.parent
 
 def main(words: list[str]) -> int:
     """Writes, or with --check compares; 1 when a page is not what would be written."""
-    pages = {**families(), **zoo(), **verbs()}
+    pages = {**families(), **zoo(), **verbs(), **recipes()}
     stale = [name for name, text in pages.items() if _text(DOCS / name) != text]
     drawn = {str(path.relative_to(DOCS)) for path in DOCS.glob("families/svg/*.svg")}
     left_over = sorted(drawn - set(pages))

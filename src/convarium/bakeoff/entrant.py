@@ -156,7 +156,8 @@ class Entrant:
 
 def entrant(name: str, dataset: Dataset, settings: Settings) -> Entrant:
     """The network `name` with the recipe that the settings ask for, for this kind of data."""
-    recipe = find_recipe(name, dataset.kind, settings.recipe, settings.overrides)
+    asked, size = (settings.recipe, settings.overrides), len(dataset.train)
+    recipe = find_recipe(name, dataset.kind, *asked, train_size=size)
     return Entrant(name, normalised(dataset, recipe), recipe, settings)
 
 

@@ -19,7 +19,7 @@ from convarium.bakeoff.settings import Settings
 from convarium.data import Dataset, load_dataset, normalised
 from convarium.errors import ConvariumError, InputError, UsageError
 from convarium.machine import Plan, describe_machine
-from convarium.recipes import Recipe
+from convarium.recipes import Recipe, recipe_from_dict
 from convarium.records import Result, RunLog
 from convarium.records.codec import result_from_dict, result_to_dict
 
@@ -231,7 +231,7 @@ def _check_data(recorded: Recorded, dataset: Dataset, place: str) -> None:
 def _recipe(recorded: Recorded) -> Recipe:
     """The recipe as recorded, which may no longer be the one that the network has today."""
     try:
-        return Recipe.from_dict(recorded.result.recipe)
+        return recipe_from_dict(recorded.result.recipe)
     except (TypeError, ValueError, UsageError) as error:
         raise InputError(f"{recorded.run}: its recipe cannot be read ({error}).") from error
 

@@ -19,6 +19,7 @@ from convarium.data import load_dataset
 from convarium.errors import InputError, StoppedError, UsageError
 from convarium.files import shown
 from convarium.machine import Plan, describe_machine
+from convarium.recipes import told as differing
 from convarium.records import Result, RunLog, read_events
 from convarium.records.codec import result_from_dict, result_to_dict
 from convarium.train import (
@@ -158,6 +159,7 @@ class _Single:
             training = self._training(resume)
             plan = plan_words(training.plan)
             self.tell(_recipe_words(one))
+            self.tell(differing(one.recipe, one.name))
             self.listen(NetworkStarted(one.name, 1, one.epochs, settings.minutes, plan, 1.0))
             weights = self._out / WEIGHTS
             result = one.run(training, weights, self._follow(log))

@@ -27,6 +27,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "verify": ("verify:verify", "Hold networks against every number that their papers print."),
     "diff": ("diff:diff", "Tell two networks apart, layer by layer."),
     "train": ("train:train", "Train one network by its short recipe; keep weights and record."),
+    "recipe": ("recipe:app", "List, show, compare and check the recipes of training."),
     "eval": ("eval_:eval_", "Evaluate trained weights: top-1 and top-5 with their interval."),
     "predict": ("predict:predict", "Name what is on pictures, by a trained network."),
     "data": ("data:app", "Look pictures over, and what augmentation makes of them."),

@@ -89,7 +89,7 @@ def augment(
     from convarium.data.pictures import strict_pillow
     from convarium.data.sheet import augmentation_rows, draw_sheet, recipe_rows
     from convarium.facts import model_facts
-    from convarium.recipes import recipe_for
+    from convarium.recipes import find_recipe
 
     title = shown(picture.name)
     with strict_pillow():
@@ -98,7 +98,7 @@ def augment(
         else:
             name = catalog.find(recipe).name
             side = model_facts(name).input[1]
-            found = recipe_for(name, "photographs")
+            found = find_recipe(name, "photographs", "paper")
             rows = recipe_rows(picture, found, seed=seed, count=count, side=side)
             title = f"{title} by the recipe: {found.name}"
         sheet = draw_sheet(rows, title)

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from convarium.errors import UsageError
-from convarium.recipes.schedule import Length, read_schedule, read_warmup
+from convarium.recipes.limits import check_limits
+from convarium.recipes.schedule import Length, Rates, read_schedule, read_warmup
 
 Range = tuple[float, float]
 OPTIMIZERS = ("sgd", "rmsprop", "sdlm")
@@ -31,7 +32,8 @@ class Recipe:
     """Optimiser, schedule, augmentation and initialisation of one training.
 
     Dropout rates and initial values that a paper gives its network are the network's own;
-    `options` hands the network's builder what differs. `sources` says of each field where its
+    `options` hands the network's builder what differs. `detection` holds what only a detector's
+    training has, and is empty for a network that classifies. `sources` says of each field where its
     value comes from, or "unstated: our choice because ...".
     """
 
@@ -66,6 +68,7 @@ class Recipe:
     jitter: float = 0.0  # brightness, contrast and saturation change by up to this share
     normalise: str = "channel"  # mean and deviation of each channel
     validation: float = 0.0  # share of the training split that is held out and tested each epoch
+    detection: Mapping[str, Any] = field(default_factory=dict, hash=False)  # of a detector's paper
     sources: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -74,14 +77,11 @@ class Recipe:
                 raise self._wrong(what, " or ".join(known))
         if (self.epochs is None) == (self.iterations is None):
             raise UsageError(f"{self.name}: give epochs or iterations, one of them.")
-        for what in ("epochs", "iterations", "batch"):
-            value = getattr(self, what)
-            if value is not None and value < 1:
-                raise self._wrong(what, "at least 1")
-        if not 0 <= self.validation < 1:
-            raise self._wrong("validation", "a share below 1")
-        read_schedule(self.schedule)
+        check_limits(self)
         read_warmup(self.warmup)
+        schedule = read_schedule(self.schedule)
+        if isinstance(schedule, Rates) and schedule.rates[0] != self.lr:
+            raise self._wrong("lr", f"{schedule.rates[0]:g}, the first of the schedule's rates")
         if self.schedule.startswith("plateau") and not self.validation:
             raise UsageError(f"{self.name}: a plateau schedule needs validation above 0.")
 
@@ -118,24 +118,6 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """As a record keeps it, sources included."""
         return {**asdict(self), "sources": {f.name: self.source_of(f.name) for f in fields(self)}}
-
-    @classmethod
-    def from_dict(cls, raw: Mapping[str, Any]) -> Recipe:
-        """The recipe that `to_dict` gave and JSON carried; fields that it lacks have their default.
-
-        Raises:
-            TypeError, ValueError, UsageError: the dict is no recipe.
-
-        >>> recipe = Recipe("r", epochs=1, lr=0.1, area=(0.08, 1.0))
-        >>> Recipe.from_dict({**recipe.to_dict(), "area": [0.08, 1.0]}) == recipe
-        True
-        """
-        known = {f.name: raw[f.name] for f in fields(cls) if f.name in raw}
-        for name in ("short_side", "area", "aspect"):
-            if known.get(name) is not None:
-                low, high = known[name]
-                known[name] = (float(low), float(high))
-        return cls(**known)
 
     def source_of(self, name: str) -> str:
         """Where a field's value comes from."""

@@ -9,9 +9,9 @@ errors of the epochs so far, which a checkpoint keeps.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Protocol
 
 from convarium.errors import UsageError
@@ -25,7 +25,9 @@ FORMS = """
     step FACTOR every N epochs|iterations
     plateau FACTOR patience EPOCHS times N
     halving FACTOR times N
+    rates RATE RATE ... at N,N,... epochs|iterations
 """
+LONGEST = 500  # letters; what strangers write is read too
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,20 @@ class Halving:
 
 
 @dataclass(frozen=True, slots=True)
+class Rates:
+    """A rate of its own for each stretch; the recipe's rate is the first of them (LeNet-5)."""
+
+    rates: tuple[float, ...]
+    places: tuple[float, ...]
+    unit: str
+
+    def factor(self, progress: float, length: Length, errors: Sequence[float]) -> float:
+        """The rate of the stretch, by the first stretch's."""
+        behind = sum(progress >= length.share(place, self.unit) - 1e-9 for place in self.places)
+        return self.rates[behind] / self.rates[0]
+
+
+@dataclass(frozen=True, slots=True)
 class Warmup:
     """The first `count` epochs or iterations: the rate rises from `start` times itself to itself.
 
@@ -143,64 +159,122 @@ class Warmup:
 
 
 NUMBER = r"([0-9]*\.?[0-9]+(?:e-?[0-9]+)?)"
-_STEP_AT = re.compile(
-    rf"step {NUMBER} at ([0-9]+(?:\.[0-9]+)?(?:,[0-9]+(?:\.[0-9]+)?)*) (epochs|iterations)"
-)
-_STEP_EVERY = re.compile(rf"step {NUMBER} every {NUMBER} (epochs|iterations)")
-_POLY = re.compile(rf"poly {NUMBER}")
-_PLATEAU = re.compile(rf"plateau {NUMBER} patience ([0-9]+) times ([0-9]+)")
-_HALVING = re.compile(rf"halving {NUMBER} times ([0-9]+)")
+_PLACES = r"([0-9]+(?:\.[0-9]+)?(?:,[0-9]+(?:\.[0-9]+)?)*)"
+_UNIT = r"(epochs|iterations)"
 _WARMUP = re.compile(
     rf"{NUMBER} (epochs|iterations) (?:from {NUMBER}(?: power {NUMBER})?|at {NUMBER})"
 )
 
 
-@cache
+def _places(words: str) -> tuple[float, ...]:
+    return tuple(float(place) for place in words.split(","))
+
+
+_READERS: dict[str, Callable[..., Schedule]] = {
+    r"constant": lambda: Poly(0.0),
+    r"linear to 0": lambda: Poly(1.0),
+    rf"poly {NUMBER}": lambda power: Poly(float(power)),
+    rf"step {NUMBER} at {_PLACES} {_UNIT}": lambda by, places, unit: Steps(
+        float(by), _places(places), unit
+    ),
+    rf"step {NUMBER} every {NUMBER} {_UNIT}": lambda by, each, unit: Every(
+        float(by), float(each), unit
+    ),
+    rf"plateau {NUMBER} patience ([0-9]+) times ([0-9]+)": lambda by, patience, times: Plateau(
+        float(by), int(patience), int(times)
+    ),
+    rf"halving {NUMBER} times ([0-9]+)": lambda by, times: Halving(float(by), int(times)),
+    rf"rates ([0-9.e -]+) at {_PLACES} {_UNIT}": lambda rates, places, unit: Rates(
+        tuple(map(float, rates.split())), _places(places), unit
+    ),
+}
+
+
+@lru_cache(maxsize=256)
 def read_schedule(words: str) -> Schedule:
     """The schedule that the words name.
 
     Raises:
-        UsageError: words of no known form; lists the forms.
+        UsageError: words of no known form, or a number out of bounds; lists the forms.
 
     >>> read_schedule("step 0.1 at 32000,48000 iterations")
     Steps(by=0.1, places=(32000.0, 48000.0), unit='iterations')
+    >>> read_schedule("rates 0.02 0.01 at 3 epochs")
+    Rates(rates=(0.02, 0.01), places=(3.0,), unit='epochs')
     """
-    if words in ("constant", "linear to 0"):
-        return Poly(0.0 if words == "constant" else 1.0)
-    if found := _POLY.fullmatch(words):
-        return Poly(float(found[1]))
-    if found := _STEP_AT.fullmatch(words):
-        places = tuple(float(place) for place in found[2].split(","))
-        return Steps(float(found[1]), places, found[3])
-    if (found := _STEP_EVERY.fullmatch(words)) and float(found[2]) > 0:
-        return Every(float(found[1]), float(found[2]), found[3])
-    if found := _PLATEAU.fullmatch(words):
-        return Plateau(float(found[1]), int(found[2]), int(found[3]))
-    if found := _HALVING.fullmatch(words):
-        return Halving(float(found[1]), int(found[2]))
-    forms = "; ".join(line.strip() for line in FORMS.strip().splitlines())
-    raise UsageError(f"no schedule reads {words!r}. Known forms: {forms}.")
+    schedule = _schedule(words) if len(words) <= LONGEST else None
+    if schedule is None or not _is_sound(schedule):
+        forms = "; ".join(line.strip() for line in FORMS.strip().splitlines())
+        rule = (
+            ""
+            if schedule is None
+            else (
+                " Factors and rates are above 0, factors at most 1, powers at most 10; places "
+                "rise; patience and times are 1 to 1000."
+            )
+        )
+        raise UsageError(f"no schedule reads {_shown(words)}.{rule} Known forms: {forms}.")
+    return schedule
 
 
-@cache
+def _schedule(words: str) -> Schedule | None:
+    for form, make in _READERS.items():
+        if found := re.fullmatch(form, words):
+            try:
+                return make(*found.groups())
+            except ValueError:  # a rate such as "1-1"
+                return None
+    return None
+
+
+def _is_sound(schedule: Schedule) -> bool:
+    """True when no number of it can overflow, divide by 0 or take for ever."""
+    if isinstance(schedule, Poly):
+        return schedule.power <= 10
+    if isinstance(schedule, Rates):
+        fit = len(schedule.rates) == len(schedule.places) + 1
+        return fit and _rise(schedule.places) and all(1e-12 <= r <= 100 for r in schedule.rates)
+    if not isinstance(schedule, (Steps, Every, Plateau, Halving)) or not 0 < schedule.by <= 1:
+        return False
+    if isinstance(schedule, Steps):
+        return _rise(schedule.places)
+    if isinstance(schedule, Every):
+        return 0.01 <= schedule.each <= 1e12
+    waits = schedule.patience if isinstance(schedule, Plateau) else 1
+    return 1 <= waits <= 1000 and 1 <= schedule.times <= 1000
+
+
+def _rise(places: tuple[float, ...]) -> bool:
+    return places[0] > 0 and places[-1] <= 1e12 and list(places) == sorted(set(places))
+
+
+@lru_cache(maxsize=256)
 def read_warmup(words: str) -> Warmup | None:
     """The warm-up that the words name; None for "none".
 
     Raises:
-        UsageError: words of no known form.
+        UsageError: words of no known form, or a number out of bounds.
 
     >>> read_warmup("400 iterations at 0.1"), read_warmup("1 epochs from 0").power
     (Warmup(count=400.0, unit='iterations', start=0.1, power=0.0), 1.0)
     """
     if words == "none":
         return None
-    found = _WARMUP.fullmatch(words)
+    found = _WARMUP.fullmatch(words) if len(words) <= LONGEST else None
     if found is None:
         raise UsageError(
-            f"no warm-up reads {words!r}. Known forms: none; N epochs|iterations at FACTOR; "
+            f"no warm-up reads {_shown(words)}. Known forms: none; N epochs|iterations at FACTOR; "
             "N epochs|iterations from FACTOR [power P]."
         )
-    count, unit = float(found[1]), found[2]
-    if found[5] is not None:
-        return Warmup(count, unit, float(found[5]), 0.0)
-    return Warmup(count, unit, float(found[3]), float(found[4] or 1))
+    power = 0.0 if found[5] is not None else float(found[4] or 1)
+    warmup = Warmup(float(found[1]), found[2], float(found[5] or found[3]), power)
+    if not (0 < warmup.count <= 1e12 and warmup.start <= 1 and power <= 10):
+        raise UsageError(
+            f"a number of the warm-up {_shown(words)} is out of bounds: the length is above 0, "
+            "factors are at most 1, powers at most 10."
+        )
+    return warmup
+
+
+def _shown(words: str) -> str:
+    return repr(words if len(words) <= 80 else words[:77] + "...")

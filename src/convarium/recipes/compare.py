@@ -1,0 +1,79 @@
+"""How two recipes differ, and what every training says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, NamedTuple
+
+from convarium.errors import UsageError
+from convarium.recipes.model import Recipe
+from convarium.recipes.papers import paper_recipe
+
+_NOT_COMPARED = ("name", "sources", "detection")
+_LENGTHS = ("epochs", "iterations")
+
+
+class Difference(NamedTuple):
+    """One field that two recipes do not share; `source` is where the other's value comes from."""
+
+    field: str
+    ours: Any
+    theirs: Any
+    source: str
+
+
+def differences(recipe: Recipe, other: Recipe) -> list[Difference]:
+    """The fields in which `recipe` differs from `other`, in the order of the dataclass.
+
+    >>> mine, theirs = Recipe("a", lr=0.1, epochs=2), Recipe("b", lr=0.2, epochs=2)
+    >>> [tuple(d) for d in differences(mine, theirs)]
+    [('lr', 0.1, 0.2, '')]
+    """
+    return [
+        Difference(f.name, getattr(recipe, f.name), getattr(other, f.name), other.source_of(f.name))
+        for f in fields(Recipe)
+        if f.name not in _NOT_COMPARED and getattr(recipe, f.name) != getattr(other, f.name)
+    ]
+
+
+def told(recipe: Recipe, network: str) -> str:
+    """One line: how a training by `recipe` differs from the recipe of the network's paper.
+
+    Raises:
+        UsageError: no such network.
+    """
+    try:
+        paper = paper_recipe(network)
+    except UsageError as error:
+        return f"no paper's recipe to compare with: {error}"
+    found = differences(recipe, paper)
+    if not found:
+        return f"as {paper.name}, the paper's recipe"
+    lengths = [d for d in found if d.field in _LENGTHS]
+    parts = [f"{_length(recipe)} for {_length(paper)}"] if lengths else []
+    parts += [f"{d.field} {words(d.ours)} for {words(d.theirs)}" for d in found if d not in lengths]
+    return f"differs from {paper.name}, the paper's recipe: {'; '.join(parts)}"
+
+
+def words(value: Any) -> str:
+    """A value for people.
+
+    >>> [words(v) for v in (None, True, (256.0, 480.0), {"dropout": 0.3}, 1e-05)]
+    ['none', 'yes', '256 to 480', 'dropout 0.3', '1e-05']
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None or value == {}:
+        return "none"
+    if isinstance(value, (tuple, list)):
+        return " to ".join(map(words, value))
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name.replace('_', ' ')} {words(v)}" for name, v in value.items())
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _length(recipe: Recipe) -> str:
+    if recipe.epochs is not None:
+        return f"{recipe.epochs} epochs"
+    return f"{recipe.iterations} iterations"

@@ -1,10 +1,11 @@
 """What a full count costs against a plain meta forward pass and other counters, in one run.
 
-python benchmarks/cost.py [--net resnet152] [--rounds 9]
+python benchmarks/cost.py [--net resnet152] [--rounds 9] [--part memory times forms]
 
-Prints seconds (median, quartiles) of each counter on the same network, interleaved, and how many
-closed forms of tests/cost/test_micro_suite.py each counter hits. Counters that are not installed
-are named as such.
+memory: what the import adds to torch's, and how far a count makes resident memory grow. times:
+seconds (median, quartiles) of each counter on the same network, interleaved. forms: how many closed
+forms of tests/cost/test_micro_suite.py each counter hits, and the training MACs of networks where
+torch's counter is off. Counters that are not installed are named with the line that installs them.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ from typing import Any
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+from torchvision import models
 
 import convarium
 from convarium.machine import interleaved
 from convarium.machine.describe import processor
+from memory import import_time, resident_growth
 
 Counter = Callable[[nn.Module, tuple[int, ...]], float]  # MACs of one sample
 
@@ -118,7 +121,12 @@ def times(name: str, rounds: int) -> None:
     for task, lap in laps.items():
         spread = f"{lap.low:.3f} to {lap.high:.3f}"
         print(f"{task:20}  {lap.median:7.3f}  {spread:15}  {lap.median / base:7.2f}")
-    print(f"torch / convarium: {laps['torch'].median / laps['convarium'].median:.2f}\n")
+    ratios = [
+        f"{task} / convarium: {lap.median / laps['convarium'].median:.2f}"
+        for task, lap in laps.items()
+        if task in COUNTERS and task != "convarium"
+    ]
+    print("\n".join([*ratios, ""]))
 
 
 def _silent(counter: Counter, model: nn.Module, size: tuple[int, ...]) -> Callable[[], object]:
@@ -160,6 +168,25 @@ def closed_forms() -> None:
     print(f"{f'exact of {len(cases)}':26}" + "".join(f"{hits[name]:>11}" for name in counters))
 
 
+def training() -> None:
+    """MACs forward and backward of networks with groups, ours and torch's, over the closed form.
+
+    A layer's backward pass has two products of its forward size, for its input and its weight; the
+    picture needs no gradient, so the first layer has one.
+    """
+    print(f"\n{'training MACs / closed form':26}  convarium      torch")
+    for name in ("mobilenet_v2", "shufflenet_v2_x1_0", "resnext50_32x4d"):
+        with torch.device("meta"):
+            model = models.get_model(name).train()
+        report = convarium.measure_cost(model, (3, 224, 224), training=True)
+        first = next(row.macs for row in report.rows if row.macs)
+        exact = 3 * report.macs - first
+        with FlopCounterMode(display=False) as counter:
+            model(torch.empty((1, 3, 224, 224), device="meta")).sum().backward()
+        ours = (report.macs + report.macs_backward) / exact
+        print(f"{name:26}{ours:11.4g}{counter.get_total_flops() / 2 / exact:11.4g}")
+
+
 def _ratio(counter: Counter, case: Any) -> str:
     try:
         found = _silent(counter, deepcopy(case.module).eval(), case.size)() or 0
@@ -174,13 +201,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--net", default="resnet152")
     parser.add_argument("--rounds", type=int, default=9)
+    parts = ("memory", "times", "forms")
+    parser.add_argument("--part", nargs="+", choices=parts, default=list(parts))
     given = parser.parse_args()
     warnings.simplefilter("ignore")
-    missing = [name for name in COUNTERS if name not in _installed()]
-    if missing:
-        print(f"not installed: {', '.join(missing)}\n")
-    times(given.net, given.rounds)
-    closed_forms()
+    for name in COUNTERS:
+        if name not in _installed():
+            print(f"{name}: not available: pip install {name}")
+    if "memory" in given.part:
+        import_time()
+        resident_growth()
+    if "times" in given.part:
+        times(given.net, given.rounds)
+    if "forms" in given.part:
+        closed_forms()
+        training()
 
 
 if __name__ == "__main__":

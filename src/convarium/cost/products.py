@@ -7,14 +7,13 @@ respect to each of its two operands is a product of the same size, which gives t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from math import prod
+from typing import NamedTuple
 
 from convarium.trace import Op, TensorSpec
 
 
-@dataclass(frozen=True, slots=True)
-class Product:
+class Product(NamedTuple):
     """`macs` multiply-adds between `operands`."""
 
     macs: int

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.parameter import is_lazy
 
@@ -139,7 +139,8 @@ def random_state_kept() -> Iterator[None]:
 def _as_it_was(model: nn.Module, mode: str) -> Iterator[None]:
     """Runs in `mode`; puts back each submodule's own mode and the buffers."""
     modes = {module: module.training for module in model.modules()}
-    buffers = [(b, b.clone(), b._version) for b in model.buffers() if _written_in(mode, b)]
+    written = model.buffers() if mode == "train" else ()
+    buffers = [(b, b.clone(), b._version) for b in written]
     try:
         model.train(mode == "train")
         yield
@@ -150,7 +151,3 @@ def _as_it_was(model: nn.Module, mode: str) -> Iterator[None]:
             for buffer, value, version in buffers:
                 buffer.copy_(value)
                 torch._C._autograd._unsafe_set_version_counter((buffer,), (version,))
-
-
-def _written_in(mode: str, buffer: Tensor) -> bool:
-    return mode == "train" and buffer.device.type != "meta"

@@ -14,6 +14,8 @@ import argparse
 import importlib
 import io
 import runpy
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
@@ -82,9 +84,9 @@ def thop(model: nn.Module, size: tuple[int, ...]) -> float:
 
 
 def torchlens(model: nn.Module, size: tuple[int, ...]) -> float:
-    from torchlens import log_forward_pass
+    from torchlens import trace  # version 2 and later
 
-    return log_forward_pass(model, _picture(model, size)).total_flops_forward / 2
+    return float(trace(model, _picture(model, size)).total_macs_forward)
 
 
 COUNTERS: dict[str, Counter] = {"convarium": ours, "torch": torchs} | {
@@ -109,24 +111,27 @@ def times(name: str, rounds: int) -> None:
         with torch.no_grad():
             model(picture)
 
-    tasks: dict[str, Callable[[], object]] = {"plain meta forward": plain}
     real = convarium.create_model(name).eval() if len(_installed()) > len(ON_META) else model
-    for counter in _installed():
-        subject = model if counter in ON_META else real
-        tasks[counter] = _silent(COUNTERS[counter], subject, size)
-    laps = interleaved(tasks, seconds=0, least=rounds, most=rounds)
-    base = laps["plain meta forward"].median
     print(f"{name} on {processor()}, {torch.get_num_threads()} threads, {rounds} rounds")
-    print(f"{'':20}  seconds  quartiles        x plain")
-    for task, lap in laps.items():
-        spread = f"{lap.low:.3f} to {lap.high:.3f}"
-        print(f"{task:20}  {lap.median:7.3f}  {spread:15}  {lap.median / base:7.2f}")
-    ratios = [
-        f"{task} / convarium: {lap.median / laps['convarium'].median:.2f}"
-        for task, lap in laps.items()
-        if task in COUNTERS and task != "convarium"
-    ]
-    print("\n".join([*ratios, ""]))
+    for counters in _groups():
+        tasks: dict[str, Callable[[], object]] = {"plain meta forward": plain}
+        for counter in counters:
+            subject = model if counter in ON_META else real
+            tasks[counter] = _silent(COUNTERS[counter], subject, size)
+        laps = interleaved(tasks, seconds=0, least=rounds, most=rounds)
+        base, own = laps["plain meta forward"].median, laps["convarium"].median
+        print(f"\n{'':20}  seconds  quartiles        x plain  x convarium")
+        for task, lap in laps.items():
+            spread, middle = f"{lap.low:.3f} to {lap.high:.3f}", lap.median
+            print(
+                f"{task:20}  {middle:7.3f}  {spread:15}  {middle / base:7.2f}  {middle / own:7.2f}"
+            )
+
+
+def _groups() -> list[list[str]]:
+    """torchlens apart and last: it wraps torch's functions for good, which breaks ptflops."""
+    plain = [name for name in _installed() if name != "torchlens"]
+    return [plain, ["convarium", "torchlens"]] if "torchlens" in _installed() else [plain]
 
 
 def _silent(counter: Counter, model: nn.Module, size: tuple[int, ...]) -> Callable[[], object]:
@@ -156,16 +161,12 @@ def closed_forms() -> None:
     path = Path(__file__).resolve().parents[1] / "tests" / "cost" / "test_micro_suite.py"
     cases = runpy.run_path(str(path))["CASES"]
     counters = _installed()
+    found = {name: [_ratio(COUNTERS[name], case) for case in cases] for name in counters}
     print(f"{'MACs / closed form':26}" + "".join(f"{name:>11}" for name in counters))
-    hits = dict.fromkeys(counters, 0)
-    for case in cases:
-        cells = []
-        for name in counters:
-            text = _ratio(COUNTERS[name], case)
-            hits[name] += text == "1"
-            cells.append(text)
-        print(f"{case.name:26}" + "".join(f"{cell:>11}" for cell in cells))
-    print(f"{f'exact of {len(cases)}':26}" + "".join(f"{hits[name]:>11}" for name in counters))
+    for at, case in enumerate(cases):
+        print(f"{case.name:26}" + "".join(f"{found[name][at]:>11}" for name in counters))
+    hits = [found[name].count("1") for name in counters]
+    print(f"{f'exact of {len(cases)}':26}" + "".join(f"{n:>11}" for n in hits))
 
 
 def training() -> None:
@@ -205,17 +206,22 @@ def main() -> None:
     parser.add_argument("--part", nargs="+", choices=parts, default=list(parts))
     given = parser.parse_args()
     warnings.simplefilter("ignore")
-    for name in COUNTERS:
-        if name not in _installed():
-            print(f"{name}: not available: pip install {name}")
-    if "memory" in given.part:
+    if given.part != ["memory"]:  # it looks at a process without peers
+        for name in COUNTERS:
+            if name not in _installed():
+                print(f"{name}: not available: pip install {name}")
+    if len(given.part) > 1:  # one process a part: some counters leave torch patched
+        for part in given.part:
+            words = ["--net", given.net, "--rounds", str(given.rounds), "--part", part]
+            subprocess.run([sys.executable, __file__, *words], check=True)
+    elif given.part == ["memory"]:
         import_time()
         resident_growth()
-    if "times" in given.part:
+    elif given.part == ["times"]:
         times(given.net, given.rounds)
-    if "forms" in given.part:
-        closed_forms()
+    else:
         training()
+        closed_forms()
 
 
 if __name__ == "__main__":

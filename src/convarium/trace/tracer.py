@@ -93,9 +93,7 @@ class _Tracer(TorchDispatchMode):
         self._stack: list[_Frame] = []
         self._rows: list[TraceRow] = []
         self._numbers: dict[int, int] = {}  # of a row, by its identity
-        self._makers: dict[
-            int, int
-        ] = {}  # the row that made a tensor; the field map keeps it alive
+        self._makers: dict[int, int] = {}  # a tensor's row; the field map keeps the tensor alive
         self._calls: Counter[str] = Counter()
         self._counted: set[int] = set()
 

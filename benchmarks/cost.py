@@ -1,10 +1,11 @@
 """What a full count costs against a plain meta forward pass and other counters, in one run.
 
-python benchmarks/cost.py [--net resnet152] [--rounds 9]
+python benchmarks/cost.py [--net resnet152] [--rounds 9] [--part memory times forms]
 
-Prints seconds (median, quartiles) of each counter on the same network, interleaved, and how many
-closed forms of tests/cost/test_micro_suite.py each counter hits. Counters that are not installed
-are named as such.
+memory: what the import adds to torch's, and how far a count makes resident memory grow. times:
+seconds (median, quartiles) of each counter on the same network, interleaved. forms: how many closed
+forms of tests/cost/test_micro_suite.py each counter hits, and the training MACs of networks where
+torch's counter is off. Counters that are not installed are named with the line that installs them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import argparse
 import importlib
 import io
 import runpy
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
@@ -24,10 +27,12 @@ from typing import Any
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+from torchvision import models
 
 import convarium
 from convarium.machine import interleaved
 from convarium.machine.describe import processor
+from memory import import_time, resident_growth
 
 Counter = Callable[[nn.Module, tuple[int, ...]], float]  # MACs of one sample
 
@@ -79,9 +84,9 @@ def thop(model: nn.Module, size: tuple[int, ...]) -> float:
 
 
 def torchlens(model: nn.Module, size: tuple[int, ...]) -> float:
-    from torchlens import log_forward_pass
+    from torchlens import trace  # version 2 and later
 
-    return log_forward_pass(model, _picture(model, size)).total_flops_forward / 2
+    return float(trace(model, _picture(model, size)).total_macs_forward)
 
 
 COUNTERS: dict[str, Counter] = {"convarium": ours, "torch": torchs} | {
@@ -106,19 +111,27 @@ def times(name: str, rounds: int) -> None:
         with torch.no_grad():
             model(picture)
 
-    tasks: dict[str, Callable[[], object]] = {"plain meta forward": plain}
     real = convarium.create_model(name).eval() if len(_installed()) > len(ON_META) else model
-    for counter in _installed():
-        subject = model if counter in ON_META else real
-        tasks[counter] = _silent(COUNTERS[counter], subject, size)
-    laps = interleaved(tasks, seconds=0, least=rounds, most=rounds)
-    base = laps["plain meta forward"].median
     print(f"{name} on {processor()}, {torch.get_num_threads()} threads, {rounds} rounds")
-    print(f"{'':20}  seconds  quartiles        x plain")
-    for task, lap in laps.items():
-        spread = f"{lap.low:.3f} to {lap.high:.3f}"
-        print(f"{task:20}  {lap.median:7.3f}  {spread:15}  {lap.median / base:7.2f}")
-    print(f"torch / convarium: {laps['torch'].median / laps['convarium'].median:.2f}\n")
+    for counters in _groups():
+        tasks: dict[str, Callable[[], object]] = {"plain meta forward": plain}
+        for counter in counters:
+            subject = model if counter in ON_META else real
+            tasks[counter] = _silent(COUNTERS[counter], subject, size)
+        laps = interleaved(tasks, seconds=0, least=rounds, most=rounds)
+        base, own = laps["plain meta forward"].median, laps["convarium"].median
+        print(f"\n{'':20}  seconds  quartiles        x plain  x convarium")
+        for task, lap in laps.items():
+            spread, middle = f"{lap.low:.3f} to {lap.high:.3f}", lap.median
+            print(
+                f"{task:20}  {middle:7.3f}  {spread:15}  {middle / base:7.2f}  {middle / own:7.2f}"
+            )
+
+
+def _groups() -> list[list[str]]:
+    """torchlens apart and last: it wraps torch's functions for good, which breaks ptflops."""
+    plain = [name for name in _installed() if name != "torchlens"]
+    return [plain, ["convarium", "torchlens"]] if "torchlens" in _installed() else [plain]
 
 
 def _silent(counter: Counter, model: nn.Module, size: tuple[int, ...]) -> Callable[[], object]:
@@ -148,16 +161,31 @@ def closed_forms() -> None:
     path = Path(__file__).resolve().parents[1] / "tests" / "cost" / "test_micro_suite.py"
     cases = runpy.run_path(str(path))["CASES"]
     counters = _installed()
+    found = {name: [_ratio(COUNTERS[name], case) for case in cases] for name in counters}
     print(f"{'MACs / closed form':26}" + "".join(f"{name:>11}" for name in counters))
-    hits = dict.fromkeys(counters, 0)
-    for case in cases:
-        cells = []
-        for name in counters:
-            text = _ratio(COUNTERS[name], case)
-            hits[name] += text == "1"
-            cells.append(text)
-        print(f"{case.name:26}" + "".join(f"{cell:>11}" for cell in cells))
-    print(f"{f'exact of {len(cases)}':26}" + "".join(f"{hits[name]:>11}" for name in counters))
+    for at, case in enumerate(cases):
+        print(f"{case.name:26}" + "".join(f"{found[name][at]:>11}" for name in counters))
+    hits = [found[name].count("1") for name in counters]
+    print(f"{f'exact of {len(cases)}':26}" + "".join(f"{n:>11}" for n in hits))
+
+
+def training() -> None:
+    """MACs forward and backward of networks with groups, ours and torch's, over the closed form.
+
+    A layer's backward pass has two products of its forward size, for its input and its weight; the
+    picture needs no gradient, so the first layer has one.
+    """
+    print(f"\n{'training MACs / closed form':26}  convarium      torch")
+    for name in ("mobilenet_v2", "shufflenet_v2_x1_0", "resnext50_32x4d"):
+        with torch.device("meta"):
+            model = models.get_model(name).train()
+        report = convarium.measure_cost(model, (3, 224, 224), training=True)
+        first = next(row.macs for row in report.rows if row.macs)
+        exact = 3 * report.macs - first
+        with FlopCounterMode(display=False) as counter:
+            model(torch.empty((1, 3, 224, 224), device="meta")).sum().backward()
+        ours = (report.macs + report.macs_backward) / exact
+        print(f"{name:26}{ours:11.4g}{counter.get_total_flops() / 2 / exact:11.4g}")
 
 
 def _ratio(counter: Counter, case: Any) -> str:
@@ -174,13 +202,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--net", default="resnet152")
     parser.add_argument("--rounds", type=int, default=9)
+    parts = ("memory", "times", "forms")
+    parser.add_argument("--part", nargs="+", choices=parts, default=list(parts))
     given = parser.parse_args()
     warnings.simplefilter("ignore")
-    missing = [name for name in COUNTERS if name not in _installed()]
-    if missing:
-        print(f"not installed: {', '.join(missing)}\n")
-    times(given.net, given.rounds)
-    closed_forms()
+    if given.part != ["memory"]:  # it looks at a process without peers
+        for name in COUNTERS:
+            if name not in _installed():
+                print(f"{name}: not available: pip install {name}")
+    if len(given.part) > 1:  # one process a part: some counters leave torch patched
+        for part in given.part:
+            words = ["--net", given.net, "--rounds", str(given.rounds), "--part", part]
+            subprocess.run([sys.executable, __file__, *words], check=True)
+    elif given.part == ["memory"]:
+        import_time()
+        resident_growth()
+    elif given.part == ["times"]:
+        times(given.net, given.rounds)
+    else:
+        training()
+        closed_forms()
 
 
 if __name__ == "__main__":

@@ -165,7 +165,8 @@ def status_kib(key: str) -> int:
 
 def import_time() -> None:
     code = (
-        "import torch, time; start = time.perf_counter(); import convarium.cost.report;"
+        "import torch, time; start = time.perf_counter();"
+        "import convarium; convarium.measure_cost; import convarium.cost.report;"
         "print(1000 * (time.perf_counter() - start))"
     )
     with tempfile.TemporaryDirectory() as cache:  # compiled once, as an installed package is
@@ -173,10 +174,13 @@ def import_time() -> None:
         command, env = [sys.executable, "-c", code], {**env, "PYTHONPYCACHEPREFIX": cache}
         outputs = [
             subprocess.run(command, env=env, capture_output=True, check=True).stdout
-            for _ in range(6)
+            for _ in range(11)
         ]
     runs = [float(out) for out in outputs[1:]]
-    print(f"import convarium.cost.report over torch: best {min(runs):.1f} ms of {len(runs)} runs")
+    print(
+        f"import of convarium.measure_cost over torch: median {statistics.median(runs):.1f} ms, "
+        f"best {min(runs):.1f} ms of {len(runs)} runs"
+    )
 
 
 def main() -> None:

@@ -6,15 +6,14 @@ from collections.abc import Iterable, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING
 
-from convarium import catalog, facts
 from convarium.errors import UsageError
-from convarium.facts import ModelFacts
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from convarium.cost.memory import MemoryReport
     from convarium.cost.report import CostReport
+    from convarium.facts import ModelFacts
     from convarium.interop import LoadReport
     from convarium.verify.difference import Difference
     from convarium.verify.verdict import Verdict
@@ -29,6 +28,8 @@ def model_facts(name: str) -> ModelFacts:
     >>> model_facts("vgg16").params.printed
     '138M (Table 2)'
     """
+    from convarium import catalog, facts
+
     return facts.model_facts(catalog.ALIASES.get(name, name))
 
 
@@ -119,6 +120,9 @@ def predict_memory(
 ) -> MemoryReport:
     """Peak memory of one step on the CPU, in bytes, and what makes it up; no weight is read.
 
+    Nothing is computed either, but for a network that reads a tensor's value: it runs one step on
+    a copy, and `traced_on` of the report says so.
+
     Args:
         model_or_name: any module, or a network's name.
         input_size: (C, H, W) in pixels; the network's native one when None and a name is given.
@@ -129,9 +133,10 @@ def predict_memory(
 
     Raises:
         UsageError: an unknown name, optimizer or precision, or a module without an input size.
-        InputError: the forward pass fails, or reads a tensor's value.
+        InputError: the forward pass fails.
     """
-    from convarium.cost.memory import Step, memory_of
+    from convarium.cost.memory import memory_of
+    from convarium.cost.step import Step
 
     step = Step(training, optimizer, precision)
     model, name, mode, input_size = _on_meta(model_or_name, input_size, training)
@@ -149,19 +154,16 @@ def max_batch(
 ) -> int:
     """The largest batch whose predicted peak fits in `limit_bytes`; 0 where one picture does not.
 
+    For a network that reads tensors' values, peaks of batches up to 4 are measured and carried on.
     The other arguments and errors are those of `predict_memory`.
     """
-    from convarium.cost.memory import Step, memory_of
-    from convarium.cost.memory_fit import largest_batch
+    from convarium.cost.memory_fit import fit_of
+    from convarium.cost.step import Step
 
     step = Step(training, optimizer, precision)
     model, name, mode, size = _on_meta(model_or_name, input_size, training)
-
-    def peak(batch_size: int) -> int:
-        report = memory_of(model, size, name=name, batch_size=batch_size, step=step, mode=mode)
-        return report.peak_bytes
-
-    return largest_batch(peak, limit_bytes)
+    fit = fit_of(model, size, name=name, limit_bytes=limit_bytes, step=step, mode=mode)
+    return fit.max_batch
 
 
 def _on_meta(
@@ -170,15 +172,29 @@ def _on_meta(
     """The module, its name, the mode to run it in (None: as `training` has it), its input size."""
     import torch
 
-    if isinstance(model_or_name, str):
-        row = catalog.find(model_or_name)
-        size = input_size or facts.model_facts(row.name).input
-        with torch.device("meta"):
-            model = create_model(row.name)
-        return model, row.name, "train" if training else row.traced, size
-    if input_size is None:
-        raise UsageError("a module needs input_size=(C, H, W); only a network's name brings one.")
-    return model_or_name, type(model_or_name).__name__, None, input_size
+    if input_size is not None and not _is_size(input_size):
+        raise UsageError(f"input_size={input_size!r} is no (C, H, W), such as (3, 224, 224).")
+    if isinstance(model_or_name, torch.nn.Module):
+        if input_size is None:
+            raise UsageError(
+                "a module needs input_size=(C, H, W); only a network's name brings one."
+            )
+        return model_or_name, type(model_or_name).__name__, None, input_size
+    if not isinstance(model_or_name, str):
+        kind = type(model_or_name).__name__
+        raise UsageError(f"give a network's name or a torch.nn.Module, not a {kind}.")
+    from convarium import catalog, facts
+
+    row = catalog.find(model_or_name)
+    with torch.device("meta"):
+        model = create_model(row.name)
+    size = input_size or facts.model_facts(row.name).input
+    return model, row.name, "train" if training else row.traced, size
+
+
+def _is_size(value: object) -> bool:
+    """A tuple or list of whole numbers; that none is 0 is looked at where a picture is made."""
+    return isinstance(value, (tuple, list)) and all(type(side) is int for side in value)
 
 
 def diff(

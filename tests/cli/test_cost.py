@@ -9,9 +9,13 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+import convarium
 from convarium.cli import main
+from convarium.cli.cost_batch import parse_bytes
 from convarium.cli.cost_text import FORMATS
+from convarium.cost.columns import COLUMNS
 from convarium.cost.formats import schema
+from convarium.cost.listing import ROW_KEYS
 
 NETS = """
 import torch
@@ -24,6 +28,11 @@ class Two(nn.Module):
 class Inner(nn.Module):
     def forward(self, x):
         raise RuntimeError("the user's own error")
+
+class Reads(nn.Conv2d):
+    def forward(self, x):
+        x = super().forward(x)
+        return x if x.mean().item() < 9 else 2 * x
 
 def good():
     return nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU())
@@ -39,6 +48,13 @@ def broken():
     raise ValueError("no weights here")
 def number():
     return 7
+def reads():
+    return Reads(3, 8, 3)
+def elsewhere():
+    return nn.Conv2d(3, 8, 3, device="meta")
+def huge():
+    with torch.device("meta"):
+        return nn.Sequential(nn.Flatten(), nn.Linear(300, 300), nn.Linear(300, 8_333_333))
 def linear():
     return nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
 """
@@ -112,7 +128,120 @@ def test_a_missing_library_names_the_extra(
     assert "pip install 'convarium[timm]'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("form", ["table", "markdown"])
+def test_every_key_of_a_row_is_a_column(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text = out_of(capsys, "lenet5", "--training", "--columns", "all", "--format", form)
+    header = text.splitlines()[0]
+    assert set(COLUMNS) == set(ROW_KEYS)
+    places = [header.find(column.title) for column in COLUMNS.values()]
+    assert -1 not in places
+
+
+@pytest.mark.parametrize("key", ROW_KEYS)
+def test_every_column_sorts(key: str, capsys: pytest.CaptureFixture[str]) -> None:
+    found = json.loads(out_of(capsys, "lenet5", "--training", "--sort", key, "--json"))
+    values = [row[key] for row in found["rows"] if row[key] is not None]
+    if key == "output_shape":  # larger first, and then in the order of the forward pass
+        assert values == sorted(values, reverse=True)
+    else:
+        assert values == sorted(values, reverse=not isinstance(values[0], str))
+
+
+def test_memory_in_every_format(capsys: pytest.CaptureFixture[str]) -> None:
+    """Peaks are those of `predict_memory`, kept bytes those of its step."""
+    words = ("squeezenet1_1", "--training", "--optimizer", "adam", "--precision", "bf16")
+    words += ("--batch", "2")
+    found = json.loads(out_of(capsys, *words, "--json"))
+    jsonschema.validate(found, schema())
+    step = {"batch_size": 2, "precision": "bf16"}
+    train = convarium.predict_memory("squeezenet1_1", optimizer="adam", **step)
+    infer = convarium.predict_memory("squeezenet1_1", training=False, **step)
+    assert found["training_peak_bytes"] == train.peak_bytes
+    assert found["inference_peak_bytes"] == infer.peak_bytes < train.peak_bytes
+    assert found["kept_bytes"] == sum(row["kept_bytes"] for row in found["rows"])
+    assert found["activation_bytes"] == sum(row["activation_bytes"] for row in found["rows"])
+    shown = f"{train.peak_bytes / 1e6:,.2f} MB"
+    for form in ("table", "markdown", "html"):
+        text = out_of(capsys, *words, "--format", form)
+        assert "peak, training, adam, bf16" in text
+        assert shown in text
+    csv = out_of(capsys, *words, "lenet5", "--format", "csv")
+    assert f",{infer.peak_bytes},{train.peak_bytes},adam,bf16," in csv
+
+
+@pytest.mark.parametrize("step", [[], ["--training", "--optimizer", "momentum"]])
+def test_the_largest_batch(step: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """The batch that is answered fits, and one more does not."""
+    words = ["squeezenet1_1", "--input", "3x64x64", *step]
+    fit = json.loads(out_of(capsys, *words, "--max-batch", "64MB", "--json"))
+    jsonschema.validate(fit, schema())
+    peaks = []
+    for batch in (fit["max_batch"], fit["max_batch"] + 1):
+        found = json.loads(out_of(capsys, *words, "--batch", str(batch), "--json"))
+        peaks.append(found["training_peak_bytes" if step else "inference_peak_bytes"])
+    assert peaks[0] == fit["peak_bytes"] <= 64_000_000 == fit["limit_bytes"] < peaks[1]
+
+
+def test_the_largest_batch_of_several(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("lenet5", "alexnet", "--max-batch", "0.2GiB")
+    found = json.loads(out_of(capsys, *words, "--json"))
+    jsonschema.validate(found, schema())
+    assert [model["limit_bytes"] for model in found["models"]] == [int(0.2 * 2**30)] * 2
+    assert found["models"][1]["max_batch"] == 0  # AlexNet's parameters alone are 244 MB
+    assert "one picture is too many" in out_of(capsys, *words)
+    assert out_of(capsys, *words, "--format", "csv").startswith("name,input_size,limit_bytes,")
+    assert out_of(capsys, *words, "--format", "markdown").startswith("| network |")
+
+
+@pytest.mark.parametrize(
+    ("text", "nbytes"),
+    [
+        ("8GB", 8 * 10**9),
+        ("8GiB", 8 * 2**30),
+        ("512MB", 512 * 10**6),
+        ("1.5 gib", 3 * 2**29),
+        ("640kB", 640_000),
+        ("100", 100),
+        ("7b", 7),
+        ("2T", 2 * 10**12),
+    ],
+)
+def test_sizes_of_memory(text: str, nbytes: int) -> None:
+    assert parse_bytes(text) == nbytes
+
+
+def test_a_network_that_reads_values(capsys: pytest.CaptureFixture[str], nets: str) -> None:
+    words = (f"{nets}:reads", "--input", "3x8x8")
+    assert "traced on cpu" in out_of(capsys, *words)
+    assert "carried on by a line" in out_of(capsys, *words, "--max-batch", "1MB")
+
+
+def test_a_model_of_ten_gigabytes_on_another_device(
+    capsys: pytest.CaptureFixture[str], nets: str
+) -> None:
+    words = (f"{nets}:huge", "--input", "3x10x10", "--json")
+    found = json.loads(out_of(capsys, *words, "--training", "--optimizer", "adam"))
+    params = 300 * 300 + 300 + 300 * 8_333_333 + 8_333_333
+    assert found["params"] == params > 2.5e9
+    assert 4 * params < found["inference_peak_bytes"] < found["training_peak_bytes"]
+    assert json.loads(out_of(capsys, *words, "--max-batch", "8GB"))["max_batch"] == 0
+    found = json.loads(out_of(capsys, f"{nets}:elsewhere", "--input", "3x8x8", "--json"))
+    assert found["macs"] == 6 * 6 * 8 * 27
+
+
 BAD = [
+    (["vgg_d", "--max-batch", "8XB"], 2, "write 8GB, 8GiB or 512MB"),
+    (["vgg_d", "--max-batch", "-8GB"], 2, "write 8GB, 8GiB or 512MB"),
+    (["vgg_d", "--max-batch", "8iB"], 2, "write 8GB, 8GiB or 512MB"),
+    (["vgg_d", "--max-batch", "0GB"], 2, "less than one byte"),
+    (["vgg_d", "--max-batch", "8GB", "--format", "svg"], 2, "has no svg"),
+    (["vgg_d", "--training", "--optimizer", "adan"], 2, "Did you mean adam"),
+    (["vgg_d", "--optimizer", "adam"], 2, "Add --training"),
+    (["vgg_d", "--precision", "fp16"], 2, "no precision is named"),
+    (["lenet5", "--columns", "mac"], 2, "Did you mean macs"),
+    (["{nets}:fails", "--input", "3x8x8", "--max-batch", "1GB"], 3, "in 1 cannot take"),
+    (["{nets}:two", "--input", "3x8x8", "--max-batch", "1GB"], 3, "Wrap it in a module"),
+    (["{nets}:good", "--max-batch", "1GB"], 2, "--input 3x224x224"),
     (["{nets}:good"], 2, "--input 3x224x224"),
     (["{nets}:goood"], 2, "Did you mean good"),
     (["{nets}:broken"], 3, "ValueError: no weights here"),

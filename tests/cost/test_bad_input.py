@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
 import convarium
+from convarium.errors import InputError, UsageError
 
 
 def test_a_model_larger_than_most_memories() -> None:
@@ -35,3 +37,48 @@ def test_the_model_keeps_its_device_and_values() -> None:
     assert list(after) == list(before)
     assert all(torch.equal(after[key], before[key]) for key in before)
     assert {p.device.type for p in model.parameters()} == {"cpu"}
+
+
+class Inner(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("the user's own error")
+
+
+class TwoInputs(nn.Module):
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return x + y
+
+
+CONV = nn.Conv2d(3, 8, 3)
+BAD = [
+    (TwoInputs(), (3, 8, 8), {}, InputError, "missing 1 required positional argument: 'y'. Wrap"),
+    (nn.ModuleDict({"a": CONV}), (3, 8, 8), {}, InputError, "ModuleDict cannot take"),
+    (nn.Sequential(CONV, nn.Sequential(Inner())), (3, 8, 8), {}, InputError, "in 1.0 cannot take"),
+    (CONV, (3, 2, 2), {}, InputError, "Kernel size"),
+    (CONV, (4, 8, 8), {}, InputError, "4 channels"),
+    (CONV, (3, 0, 8), {}, UsageError, "1x3x0x8 is empty"),
+    (CONV, (3, -1, 8), {}, UsageError, "1x3x-1x8 is empty"),
+    (CONV, (3, 8, 8), {"batch_size": 0}, UsageError, "0x3x8x8 is empty"),
+    (CONV, 224, {}, UsageError, "input_size=224 is no"),
+    (CONV, (3, 8.0, 8), {}, UsageError, "is no"),
+    (CONV, None, {}, UsageError, "input_size"),
+    (7, (3, 8, 8), {}, UsageError, "not a int"),
+    ("vgg_q", None, {}, UsageError, "no network is named 'vgg_q'"),
+    ("vgg_d", (3, 16, 16), {}, InputError, "a 16x16 input is too small"),
+    (nn.LazyConv2d(8, 3), (3, 8, 8), {}, InputError, "a lazy layer has no shape"),
+]
+
+
+@pytest.mark.parametrize("case", BAD, ids=lambda case: case[4])
+@pytest.mark.parametrize("count", [convarium.measure_cost, convarium.predict_memory])
+def test_bad_input_is_one_sentence(count, case) -> None:
+    model, size, options, kind, words = case
+    with pytest.raises(kind) as caught:
+        count(model, size, **options)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_device_that_is_not_there() -> None:
+    with pytest.raises(InputError, match="cannot take a picture of 1x3x8x8"):
+        convarium.measure_cost(CONV, (3, 8, 8), device="cuda:99")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -10,7 +12,9 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.checkpoint import checkpoint
 
 import convarium
+from convarium.cost.step import Step, StepRun
 from convarium.errors import InputError, UsageError
+from convarium.trace.attempts import WAYS, fake_tensors
 
 
 class Block(nn.Module):
@@ -210,16 +214,78 @@ def test_max_batch_of_nothing() -> None:
 
 
 class ReadsAValue(nn.Module):
+    """Doubles its maps twice, and once more for each whole unit of their mean: of zeros, none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, bias=False)
+
     def forward(self, x: Tensor) -> Tensor:
-        return x * float(x.sum())
+        x = self.conv(x)
+        for _ in range(2 + int(x.mean())):
+            x = 2 * x
+        return x.mean((2, 3))
+
+
+class ReadsNone(ReadsAValue):
+    """The same work, written out."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        return (2 * (2 * x)).mean((2, 3))
+
+
+def test_a_network_that_reads_values_runs_on_a_copy() -> None:
+    """The step is the same; only the mean that is read takes some bytes for a moment."""
+    reads, plain = ReadsAValue(), ReadsNone()
+    weight, random = reads.conv.weight.clone(), torch.random.get_rng_state()
+    one = convarium.predict_memory(reads, (3, 32, 32), batch_size=4, optimizer="adam")
+    other = convarium.predict_memory(plain, (3, 32, 32), batch_size=4, optimizer="adam")
+    assert (one.traced_on, other.traced_on) == ("cpu", "meta")
+    assert one.peak_bytes == pytest.approx(other.peak_bytes, rel=1e-3)
+    assert one.activations_bytes == other.activations_bytes
+    assert reads.conv.weight.grad is None
+    assert torch.equal(reads.conv.weight, weight)
+    assert torch.equal(torch.random.get_rng_state(), random)
+
+
+def test_max_batch_of_a_network_that_reads_values() -> None:
+    """Peaks of small batches are carried on by a line, which is what they lie on."""
+    limits = {"limit_bytes": 20_000_000, "training": False}
+    one = convarium.max_batch(ReadsAValue(), (3, 32, 32), **limits)
+    other = convarium.max_batch(ReadsNone(), (3, 32, 32), **limits)
+    assert one == pytest.approx(other, rel=1e-3)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("training", [True, False])
+def test_all_ways_give_the_same_peak(precision, training) -> None:
+    """Bare shapes, torch's fake tensors and real ones live and die alike.
+
+    torch's rules for fake tensors have bfloat16 statistics of a bfloat16 batch norm; the CPU's own
+    kernel gives float32.
+    """
+    model, step = Block(), Step(training, "adam", precision)
+    runs = []
+    for way in WAYS if precision == "fp32" else ("meta", "cpu"):
+        with torch.random.fork_rng(), fake_tensors() if way == "fake" else nullcontext():
+            runs.append(StepRun(model, (2, 3, 32, 32), step, "train", way).execute())
+    assert len({run.ledger.peak for run in runs}) == 1
+    assert all(run.kept == runs[0].kept for run in runs)
+
+
+class Fails(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        raise RuntimeError("the user's own error")
 
 
 @pytest.mark.parametrize(
     ("model", "size", "kind", "words"),
     [
-        (ReadsAValue(), (3, 8, 8), InputError, "ReadsAValue cannot run on a picture of 1x3x8x8"),
-        (nn.Sequential(nn.Conv2d(4, 8, 3)), (3, 8, 8), InputError, "Sequential in 0 cannot run"),
-        (nn.Sequential(nn.LazyConv2d(8, 3)), (3, 8, 8), InputError, "without its weights"),
+        (nn.Sequential(Fails()), (3, 8, 8), InputError, "Sequential in 0 cannot take a picture"),
+        (nn.Sequential(nn.Conv2d(4, 8, 3)), (3, 8, 8), InputError, "Sequential in 0 cannot take"),
+        (nn.Bilinear(8, 8, 8), (3, 8, 8), InputError, "Wrap it in a module"),
+        (nn.Sequential(nn.LazyConv2d(8, 3)), (3, 8, 8), InputError, "a lazy layer has no shape"),
         (Block(), (3, 0, 32), UsageError, "1x3x0x32 is empty"),
         (Block(), None, UsageError, "input_size"),
     ],

@@ -49,6 +49,17 @@ class First(nn.Module):
         return self.module(*[x] * self.copies)[0]
 
 
+class Twice(nn.Module):
+    """A module given its input twice."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, x):
+        return self.module(x, x)
+
+
 class Loop(nn.Module):
     """One layer called three times: its parameters count once, its work three times."""
 
@@ -60,6 +71,39 @@ class Loop(nn.Module):
         for _ in range(3):
             x = self.layer(x)
         return x
+
+
+class Growing(nn.Module):
+    """As many turns as a value of the picture says: of zeros, three."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(8, 8)
+
+    def forward(self, x):
+        for _ in range(3 + int(x.abs().max())):
+            x = self.layer(x)
+        return x
+
+
+class OnlyOnCpu(Loop):
+    """Refuses every device but the CPU before torch sees the call."""
+
+    def forward(self, x):
+        if x.device.type != "cpu":
+            raise ValueError("this layer has a kernel for the CPU alone")
+        return super().forward(x)
+
+
+class Lookup(nn.Module):
+    """Rows of a table, one an index or summed over a bag."""
+
+    def __init__(self, table: nn.Module) -> None:
+        super().__init__()
+        self.table = table
+
+    def forward(self, x):
+        return self.table(x.long())
 
 
 def tied() -> nn.Sequential:
@@ -117,6 +161,16 @@ CASES = [
         (6, 3),
         4 * STEP + 4 * 6 * (25 + 25),
     ),
+    Case(
+        "gru two ways", First(nn.GRU(3, 5, batch_first=True, bidirectional=True)), (6, 3), 6 * STEP
+    ),
+    Case(
+        "lstm projected",  # hidden values of 2: gates from 3 + 2, then 5 to 2
+        First(nn.LSTM(3, 5, proj_size=2, batch_first=True)),
+        (6, 3),
+        4 * 6 * (3 * 5 + 2 * 5) + 6 * 5 * 2,
+    ),
+    Case("lstm cell", First(nn.LSTMCell(3, 5)), (3,), 4 * (3 * 5 + 5 * 5)),
     Case("attention", Call(attend(causal=False)), HEADS, SELF),
     Case("causal attention", Call(attend(causal=True)), HEADS, SELF),
     Case(
@@ -131,7 +185,26 @@ CASES = [
         (5, 8),
         4 * 5 * 64 + 2 * 5 * 5 * 8 + 2 * 5 * 8 * 16,
     ),
+    Case(
+        "decoder layer",  # attends to itself, then to a memory: here the same sequence
+        Twice(nn.TransformerDecoderLayer(8, 2, dim_feedforward=16, batch_first=True)),
+        (5, 8),
+        2 * (4 * 5 * 64 + 2 * 5 * 5 * 8) + 2 * 5 * 8 * 16,
+    ),
     Case("weight norm", parametrizations.weight_norm(nn.Linear(6, 7)), (6,), 42),
+    Case("weight norm conv", parametrizations.weight_norm(nn.Conv2d(3, 4, 3)), (3, 8, 8), 36 * 108),
+    # The largest singular value: u'(Wv), and then the layer.
+    Case("spectral norm", parametrizations.spectral_norm(nn.Linear(6, 7)), (6,), 42 + 42 + 7),
+    Case("embedding layer", Lookup(nn.Embedding(10, 4)), (5,), 0),
+    Case("embedding bag", Lookup(nn.EmbeddingBag(10, 4)), (5,), 0),
+    Case("loop by a value", Growing(), (8,), 3 * 64),
+    Case("cpu alone", OnlyOnCpu(), (8,), 3 * 64),
+    Case(
+        "einsum of four",
+        Call(lambda x, w: torch.einsum("bhqd,hdk->bhqk", x, w), (2, 4, 3)),
+        HEADS,
+        2 * 5 * 4 * 3,
+    ),
     Case("embedding", Call(lambda x, w: F.embedding(x.long(), w), (10, 4)), (5,), 0),
     Case("tied", tied(), (8,), 2 * 64),
     Case("loop", Loop(), (8,), 3 * 64),
@@ -153,9 +226,17 @@ def test_closed_form(case) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_batch_of_three(case) -> None:
-    if case.name in ("mv", "dot"):  # they take the first sample alone
+    if case.name in ("mv", "dot", "spectral norm"):  # the first sample alone; weights alone
         return
     assert convarium.measure_cost(case.module, case.size, batch_size=3).macs == 3 * case.macs
+
+
+@pytest.mark.parametrize(
+    ("name", "way"), [("loop", "meta"), ("cpu alone", "fake"), ("loop by a value", "cpu")]
+)
+def test_the_report_says_how_it_was_traced(name, way) -> None:
+    case = next(case for case in CASES if case.name == name)
+    assert convarium.measure_cost(case.module, case.size).traced_on == way
 
 
 @pytest.mark.parametrize("name", ["attention", "causal attention", "multi-head attention", "lstm"])

@@ -10,9 +10,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torchvision.ops import deform_conv2d
 
 import convarium
 from convarium.cost.products import FORMULAS
+from convarium.trace import trace
 
 # Reached on this or that device only; their formula is another's, proved here under its name.
 SAME_FORMULA = {
@@ -216,13 +218,126 @@ def test_attention_with_fewer_heads_of_keys(device: str) -> None:
     assert convarium.measure_cost(model, (1,), device=device).macs == wanted
 
 
+class Deformed(nn.Module):
+    """Offsets (and masks) from a convolution of the picture, or held as they are."""
+
+    def __init__(self, *, learned: bool, groups: int, masked: bool) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(6, 4 // groups, 3, 2))
+        taps = 3 * 2
+        self.where = nn.Conv2d(4, (3 if masked else 2) * taps, (3, 2), bias=False)
+        self.where.requires_grad_(learned)
+        self.masked = masked
+
+    def forward(self, x: Tensor) -> Tensor:
+        found = self.where(x)
+        offset, mask = found[:, :12], found[:, 12:] if self.masked else None
+        return deform_conv2d(x, offset, self.weight, mask=mask)
+
+
+@pytest.mark.parametrize("learned", [False, True])
+@pytest.mark.parametrize(("groups", "masked"), [(1, False), (2, False), (1, True)])
+def test_deformed_convolution(learned: bool, groups: int, masked: bool) -> None:
+    """Taps as those of a convolution. Learned offsets need the gradient of what they pick."""
+
+    def loops() -> None:
+        one = Count()
+        for _ in product(range(5), range(5), range(6), range(4 // groups), range(3), range(2)):
+            one * one  # on a 7 x 6 picture a 3 x 2 filter has 5 x 5 places
+
+    model = Deformed(learned=learned, groups=groups, masked=masked)
+    own = counted(loops)
+    other = counted(lambda: convolve(model.where, (7, 6)))
+    rows = convarium.measure_cost(model, (4, 7, 6), training=True).rows
+    (row,) = (row for row in rows if row.kind == "torchvision::deform_conv2d")
+    assert (row.macs, row.macs_backward) == (own, (1 + learned) * own)
+    (row,) = (row for row in rows if row.name == "where")
+    assert (row.macs, row.macs_backward) == (other, learned * other)
+
+
+def self_attention(length: int, width: int, heads: int) -> tuple[int, int, int]:
+    """Multiplications of the projections in, of the pairs, and of the projection out."""
+    projections = counted(lambda: [multiply(length, width, width) for _ in range(3)])
+    own = width // heads
+    return (
+        projections,
+        counted(lambda: attention(heads, length, length, own, own)),
+        counted(lambda: multiply(length, width, width)),
+    )
+
+
+class Heads(nn.Module):
+    """Multi-head attention of a sequence with itself."""
+
+    def __init__(self, *, weights: bool) -> None:
+        super().__init__()
+        self.attend = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.weights = weights
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.attend(x, x, x, need_weights=self.weights)[0]
+
+
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+@pytest.mark.parametrize("weights", [True, False])
+def test_multi_head_attention_in_training(weights: bool, device: str) -> None:
+    """The sequence is the picture: the projections in have a gradient for their weights alone."""
+    into, pairs, out = self_attention(5, 8, 2)
+    report = convarium.measure_cost(Heads(weights=weights), (5, 8), training=True, device=device)
+    assert report.macs == into + pairs + out
+    assert report.macs_backward == into + 2 * (pairs + out)
+
+
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+def test_encoder_layer_in_training(device: str) -> None:
+    into, pairs, out = self_attention(5, 8, 2)
+    wide = counted(lambda: (multiply(5, 8, 16), multiply(5, 16, 8)))
+    layer = nn.TransformerEncoderLayer(8, 2, dim_feedforward=16, batch_first=True)
+    report = convarium.measure_cost(layer, (5, 8), training=True, device=device)
+    assert report.macs == into + pairs + out + wide
+    assert report.macs_backward == into + 2 * (pairs + out + wide)
+
+
+def ops_of(model: nn.Module, size: tuple[int, ...]) -> set[str]:
+    rows = trace(model.eval(), torch.zeros(2, *size))
+    return {op.name for row in rows for op in row.ops}
+
+
+def test_the_fast_paths() -> None:
+    """Fused operators in eval mode on the CPU do the same multiplications."""
+    into, pairs, out = self_attention(5, 8, 2)
+    wide = counted(lambda: (multiply(5, 8, 16), multiply(5, 16, 8)))
+    layer = nn.TransformerEncoderLayer(8, 2, dim_feedforward=16, batch_first=True)
+    for model, fused, macs in (
+        (Heads(weights=False), "_native_multi_head_attention", into + pairs + out),
+        (layer, "_transformer_encoder_layer_fwd", into + pairs + out + wide),
+    ):
+        assert fused in ops_of(model, (5, 8))
+        assert convarium.measure_cost(model, (5, 8), device="cpu").macs == macs
+
+
+def test_the_fused_lstm() -> None:
+    """Each of 6 steps: 4 gates of 5 from 3 inputs and from 5 hidden values."""
+
+    def loops() -> None:
+        for _ in range(6):
+            multiply(1, 3, 20)
+            multiply(1, 5, 20)
+
+    model = nn.LSTM(3, 5, batch_first=True)
+    assert "mkldnn_rnn_layer" in ops_of(model, (6, 3))
+    wanted = counted(loops)
+    assert convarium.measure_cost(model, (6, 3), device="cpu").macs == wanted
+    assert convarium.measure_cost(model, (6, 3)).macs == wanted
+
+
 def test_every_formula_is_proved() -> None:
-    """Here, under another's name, or in test_micro_suite.py by a closed form."""
-    by_closed_form = {
+    """Here, or under another's name."""
+    fused = {
         *("_native_multi_head_attention", "_transformer_encoder_layer_fwd"),
         *("mkldnn_rnn_layer", "torchvision::deform_conv2d"),
     }
-    here = {*MATRICES, "convolution", "_scaled_dot_product_flash_attention_for_cpu"}
+    here = {*MATRICES, *fused, "convolution", "_scaled_dot_product_flash_attention_for_cpu"}
     torchs_own = {name for name in FORMULAS if not name.startswith("mylib")}
-    assert torchs_own == here | set(SAME_FORMULA) | by_closed_form
+    assert torchs_own == here | set(SAME_FORMULA)
     assert set(SAME_FORMULA.values()) <= here

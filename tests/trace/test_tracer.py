@@ -52,6 +52,25 @@ def test_tied_weights_count_once() -> None:
     assert sum(row.params for row in rows) == 16
 
 
+def test_a_view_of_a_parameter_is_the_parameter() -> None:
+    """Attention slices and transposes its weights before it multiplies by them."""
+    attend = nn.MultiheadAttention(8, 2)
+
+    class SelfAttention(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attend = attend
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.attend(x, x, x + 1)[0]  # three inputs: the weight is cut in three
+
+    rows = trace(SelfAttention(), torch.empty(5, 1, 8, device="meta"))
+    assert "(unused parameters)" not in [row.name for row in rows]
+    assert sum(row.params for row in rows) == 4 * 8 * 8 + 4 * 8
+    products = [row for row in rows if row.kind in ("addmm", "mm")]
+    assert sum(row.params for row in products) == sum(row.params for row in rows)
+
+
 def test_batch_norm_statistics_stay() -> None:
     model = nn.BatchNorm2d(3)
     trace(model, torch.empty(2, 3, 4, 4, device="meta"))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -37,25 +40,40 @@ def build(name: str) -> nn.Module:
 def state(model: nn.Module) -> dict[str, object]:
     """Everything of a model that a count could leave its mark on."""
     named = [*model.named_parameters(), *model.named_buffers()]
-    hooks = [key for key in vars(model) if "hooks" in key]
+    hooks = [key for key in vars(nn.Module()) if "hooks" in key]
     return {
         "tensors": [
             (key, id(t), t.data_ptr(), t._version, t.requires_grad, t.grad, t.device)
             for key, t in named
         ],
+        "values": [sample(t) for _, t in named],
         "keys": list(model.state_dict()),
         "modes": [m.training for m in model.modules()],
-        "hooks": [(key, len(getattr(m, key))) for m in model.modules() for key in hooks],
+        "hooks": [(key, list(getattr(m, key))) for m in model.modules() for key in hooks],
         "members": [sorted(vars(m)) for m in model.modules()],
         "forwards": [m.forward.__func__ for m in model.modules()],
         "ids": [id(m) for m in model.modules()],
-        "random": torch.random.get_rng_state().tolist(),
-        "global hooks": (
-            len(torch_module._global_forward_hooks),
-            len(torch_module._global_forward_pre_hooks),
+        "random": (
+            torch.random.get_rng_state().tolist(),
+            random.getstate(),
+            np.random.get_state()[1].tolist(),
         ),
-        "modes of torch": (torch.is_grad_enabled(), torch.is_autocast_enabled("cpu")),
+        "global hooks": [
+            (key, len(value))
+            for key, value in vars(torch_module).items()
+            if "_global_" in key and hasattr(value, "__len__")
+        ],
+        "modes of torch": (
+            torch.is_grad_enabled(),
+            torch.is_autocast_enabled("cpu"),
+            torch._C._len_torch_dispatch_stack(),
+        ),
     }
+
+
+def sample(t: Tensor) -> list[float]:
+    """A hundred values of a tensor; none of one on meta."""
+    return [] if t.is_meta else t.detach().flatten()[:100].double().tolist()
 
 
 @pytest.fixture(params=[*ON_CPU, *ON_META])
@@ -72,6 +90,22 @@ def test_after_success_and_after_an_error(model) -> None:
     for count in (convarium.measure_cost, convarium.predict_memory):
         with pytest.raises(InputError):
             count(model, (5, 64, 64))  # the first convolution takes 3 channels
+        assert state(model) == before
+
+
+def test_after_an_error_half_way(model) -> None:
+    """The middle leaf fails: half of the forward pass has run, in train mode, in all three ways."""
+    leaves = [m for m in model.modules() if not list(m.children())]
+
+    def fail(module: nn.Module, args: object) -> None:
+        np.random.rand(), random.random(), torch.rand(1)
+        raise RuntimeError("half-way")
+
+    leaves[len(leaves) // 2].register_forward_pre_hook(fail)
+    before = state(model)
+    for count in (convarium.measure_cost, convarium.predict_memory):
+        with pytest.raises(InputError, match="half-way"):
+            count(model, (3, 64, 64), batch_size=2, training=True)
         assert state(model) == before
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from convarium.cli.cost_batch import fits_text, parse_bytes
 from convarium.cli.cost_text import FORMATS, format_of, written
 from convarium.cli.names import complete
 from convarium.cli.output import AsJson
@@ -34,8 +35,32 @@ def cost(
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Pictures at once.")] = 1,
     training: Annotated[
-        bool, typer.Option("--training", help="Count the backward pass too.")
+        bool, typer.Option("--training", help="Count the backward pass and its memory too.")
     ] = False,
+    optimizer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="sgd|momentum|adam",
+            help="Of the predicted peak with --training; sgd when left out.",
+            autocompletion=lambda: ["sgd", "momentum", "adam"],
+        ),
+    ] = None,
+    precision: Annotated[
+        str,
+        typer.Option(
+            metavar="fp32|bf16",
+            help="Of predicted memory; bf16 is torch's autocast.",
+            autocompletion=lambda: ["fp32", "bf16"],
+        ),
+    ] = "fp32",
+    max_batch: Annotated[
+        str | None,
+        typer.Option(
+            "--max-batch",
+            metavar="8GB",
+            help="Tell the largest batch whose predicted peak fits there, and nothing else.",
+        ),
+    ] = None,
     depth: Annotated[
         int | None,
         typer.Option(min=1, metavar="D", help="Join rows below D parts of the module path."),
@@ -46,6 +71,14 @@ def cost(
     ] = None,
     top: Annotated[
         int | None, typer.Option(min=1, metavar="K", help="The first K rows, the rest in one.")
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY,KEY...",
+            help="Columns of the rows as --json names them, or all; those of the text when left "
+            "out.",
+        ),
     ] = None,
     form: Annotated[
         str | None,
@@ -62,26 +95,39 @@ def cost(
     """Count parameters, multiply-adds (MACs), bytes and receptive fields of networks.
 
     One network is told layer by layer, several are put side by side. Counted on the meta device:
-    nothing is computed. FLOPs are 2 x MACs.
+    nothing is computed. FLOPs are 2 x MACs. Peaks of memory are predicted for the CPU.
 
     \b
     Example: convarium cost vgg_d --input 3x160x160
     Example: convarium cost torchvision:resnet50 --training --depth 1 --sort macs
+    Example: convarium cost resnet50 --training --optimizer adam --precision bf16 --batch 32
+    Example: convarium cost resnet50 --max-batch 8GB --training
     Example: convarium cost squeezenet1_1 --out squeezenet.svg
     Example: convarium cost my_net.py:make --input 3x64x64 --json
     """
     size = None if input_size is None else parse_size(input_size)
+    limit = None if max_batch is None else parse_bytes(max_batch)
     chosen = format_of(form, out, as_json=as_json)
+    if optimizer is not None and not training:
+        raise UsageError(f"--optimizer {optimizer} belongs to a training step. Add --training.")
 
     from convarium.cost.listing import View
+    from convarium.cost.peaks import with_peaks
     from convarium.cost.sources import find
+    from convarium.cost.step import Step
 
-    view = View(depth, sort, top)
+    step = Step(training, optimizer or "sgd", precision)
+    view = View(depth, sort, top, columns)
     view.check(several=len(names) > 1)
     sources = [find(name, size and size[0]) for name in dict.fromkeys(names)]
     sources = list({source.name: source for source in sources}.values())
-    reports = [source.cost(size, batch_size=batch, training=training) for source in sources]
-    text = written(reports, view, chosen)
+    if limit is not None:
+        text = fits_text([source.fit(size, limit, step) for source in sources], chosen)
+    else:
+        reports = [source.cost(size, batch_size=batch, training=training) for source in sources]
+        pairs = zip(reports, sources, strict=True)
+        reports = [with_peaks(report, source.model, step) for report, source in pairs]
+        text = written(reports, view, chosen)
     if out is None:
         print(text, end="")
         return

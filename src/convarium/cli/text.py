@@ -11,28 +11,10 @@ import sys
 import textwrap
 from collections.abc import Sequence
 
+from convarium.cost.words import shape, short
+
+__all__ = ["bold", "colours", "columns", "paragraph", "shape", "short", "width"]
 WIDTH_AT_MOST = 110
-
-
-def short(count: float) -> str:
-    """A count in three digits.
-
-    >>> [short(n) for n in (650, 61706, 138357544, 4089184256)]
-    ['650', '61.7 k', '138 M', '4.09 G']
-    """
-    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if count >= size * 0.9995:
-            return f"{_three_digits(count / size)} {unit}"
-    return f"{count:g}"
-
-
-def shape(sides: Sequence[int]) -> str:
-    """Channels by height by width.
-
-    >>> shape((64, 112, 112))
-    '64 x 112 x 112'
-    """
-    return " x ".join(map(str, sides))
 
 
 def columns(
@@ -89,7 +71,3 @@ def colours() -> bool:
 def width() -> int:
     """Columns to write in: the terminal's, and never so many that lines are hard to follow."""
     return min(shutil.get_terminal_size((100, 24)).columns, WIDTH_AT_MOST)
-
-
-def _three_digits(value: float) -> str:
-    return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f}"

@@ -23,7 +23,11 @@ def schema() -> dict[str, Any]:
 
 def as_csv(reports: Sequence[CostReport]) -> str:
     """The rows of one report, or one line a report where there are several. Numbers are exact."""
-    keys, items = _lines(reports)
+    return csv_of(*_lines(reports))
+
+
+def csv_of(keys: Sequence[str], items: Sequence[Any]) -> str:
+    """A line an item with these attributes, below a line of their names."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(keys)

@@ -6,24 +6,26 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from convarium.cost.report import CostReport, CostRow
+from convarium.cost.report import DERIVED, ROW_DERIVED, CostReport, CostRow
 from convarium.errors import unknown_name
 
 _SUMS = ("params", "macs", "macs_backward", "activation_bytes", "bytes_read", "bytes_written")
-ROW_KEYS = (*(f.name for f in fields(CostRow) if f.name != "inputs"), "flops", "intensity")
-REPORT_KEYS = (
-    *("name", "input_size", "batch_size", "params", "macs", "flops", "macs_backward"),
-    *("bytes_read", "bytes_written", "arithmetic_intensity", "mode", "status"),
-)
+ROW_KEYS = (*(f.name for f in fields(CostRow) if f.name != "inputs"), *ROW_DERIVED)
+_NOT_A_CELL = ("rows", "unknown_ops")
+REPORT_KEYS = (*(f.name for f in fields(CostReport) if f.name not in _NOT_A_CELL), *DERIVED)
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What to show: rows joined below `depth` path parts, sorted by a column, the first `top`."""
+    """What to show: rows joined below `depth` path parts, sorted by a column, the first `top`.
+
+    `columns` are keys with commas between, "all", or None for the usual ones; text alone heeds it.
+    """
 
     depth: int | None = None
     sort: str | None = None
     top: int | None = None
+    columns: str | None = None
 
     def check(self, *, several: bool) -> None:
         """Refuses a column that rows, or networks where there are several, do not have.

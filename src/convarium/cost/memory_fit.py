@@ -3,10 +3,94 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
 
+from torch import nn
+
+from convarium.cost.memory import memory_of
+from convarium.cost.step import TRAINING, Step
 from convarium.errors import UsageError
 
 MOST = 1 << 24  # pictures; no one asks for more
+_MOST_FOR_REAL = 4  # pictures that a network which reads values is run on
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFit:
+    """The largest batch of a network in so many bytes.
+
+    `peak_bytes` are predicted at `max_batch`, or for one picture where that is 0. `traced_on` is
+    "meta", or "cpu" where the network reads values: the peaks of small batches were then carried
+    on by a straight line.
+    """
+
+    name: str
+    input_size: tuple[int, ...]
+    limit_bytes: int
+    training: bool
+    optimizer: str | None
+    precision: str
+    max_batch: int
+    peak_bytes: int
+    traced_on: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists and dicts, as the command line prints them with --json."""
+        return asdict(self)
+
+
+def fit_of(
+    model: nn.Module,
+    input_size: tuple[int, ...],
+    *,
+    name: str,
+    limit_bytes: int,
+    step: Step = TRAINING,
+    mode: str | None = None,
+) -> BatchFit:
+    """Searches the largest batch of `model` whose predicted peak fits in `limit_bytes`.
+
+    Args:
+        model: any module that takes one picture.
+        input_size: (C, H, W).
+        name: for the result.
+        limit_bytes: what there is.
+        step: training or inference, optimizer and precision.
+        mode: of the forward pass, "train" or "eval"; follows `step` when None.
+
+    Raises:
+        UsageError: the limit is not positive.
+        InputError: the forward pass fails.
+    """
+    known: dict[int, int] = {}
+    ways: set[str] = set()
+
+    def peak(batch_size: int) -> int:
+        if batch_size in known:
+            return known[batch_size]
+        if "cpu" in ways and batch_size > _MOST_FOR_REAL:
+            low, high = peak(_MOST_FOR_REAL // 2), peak(_MOST_FOR_REAL)
+            each = (high - low) / (_MOST_FOR_REAL - _MOST_FOR_REAL // 2)
+            return int(high + each * (batch_size - _MOST_FOR_REAL))
+        report = memory_of(
+            model, input_size, name=name, batch_size=batch_size, step=step, mode=mode
+        )
+        ways.add(report.traced_on)
+        return known.setdefault(batch_size, report.peak_bytes)
+
+    most = largest_batch(peak, limit_bytes)
+    return BatchFit(
+        name=name,
+        input_size=tuple(input_size),
+        limit_bytes=limit_bytes,
+        training=step.training,
+        optimizer=step.optimizer if step.training else None,
+        precision=step.precision,
+        max_batch=most,
+        peak_bytes=peak(max(1, most)),
+        traced_on=next((way for way in ("cpu", "fake") if way in ways), "meta"),
+    )
 
 
 def largest_batch(peak: Callable[[int], int], limit_bytes: int) -> int:

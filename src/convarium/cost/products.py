@@ -7,14 +7,13 @@ respect to each of its two operands is a product of the same size, which gives t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from math import prod
+from typing import NamedTuple
 
 from convarium.trace import Op, TensorSpec
 
 
-@dataclass(frozen=True, slots=True)
-class Product:
+class Product(NamedTuple):
     """`macs` multiply-adds between `operands`."""
 
     macs: int
@@ -38,8 +37,11 @@ def _convolution(op: Op) -> list[Product]:
 
 
 def _deform_conv(op: Op) -> list[Product]:
-    x, weight, out = op.args[0], op.args[1], op.outputs[0]
-    return [Product(out.shape[0] * prod(out.shape[2:]) * prod(weight.shape), (x, weight))]
+    """A convolution of what the offsets pick from the picture; the picking is interpolation."""
+    x, weight, offset, mask = op.args[:4]
+    out = op.outputs[0]
+    picked = TensorSpec(x.shape, x.itemsize, x.grad or offset.grad or mask.grad)
+    return [Product(out.shape[0] * prod(out.shape[2:]) * prod(weight.shape), (picked, weight))]
 
 
 def _matrix(left: TensorSpec, right: TensorSpec) -> list[Product]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -52,6 +53,11 @@ class CostRow:
         return 2 * self.macs
 
     @property
+    def flops_backward(self) -> int:
+        """Two a multiply-add, of the gradients."""
+        return 2 * self.macs_backward
+
+    @property
     def intensity(self) -> float:
         """FLOPs of the forward pass per byte read or written."""
         return self.flops / max(1, self.bytes_read + self.bytes_written)
@@ -64,6 +70,9 @@ class CostReport:
     `status` is "exact", or "lower_bound" when an operator without a formula was met: its name is
     then in `unknown_ops`. `mode` is the forward pass that was traced, "train" or "eval";
     `traced_on` is "meta", "fake" or a device, see `convarium.trace.trace_anyhow`.
+    The peaks are predictions of `convarium.predict_memory` for the CPU, None unless asked for;
+    `peak_note` says why where one cannot be had. `precision` is that of `kept_bytes` and the peaks;
+    everything else is counted in the model's own.
     """
 
     name: str
@@ -79,11 +88,32 @@ class CostReport:
     macs_backward: int = 0
     bytes_read: int = 0
     bytes_written: int = 0
+    inference_peak_bytes: int | None = None
+    training_peak_bytes: int | None = None
+    optimizer: str | None = None
+    precision: str = "fp32"
+    peak_note: str | None = None
 
     @property
     def flops(self) -> int:
         """Two a multiply-add, of the forward pass."""
         return 2 * self.macs
+
+    @property
+    def flops_backward(self) -> int:
+        """Two a multiply-add, of the gradients."""
+        return 2 * self.macs_backward
+
+    @property
+    def activation_bytes(self) -> int:
+        """Bytes of all rows' outputs."""
+        return sum(row.activation_bytes for row in self.rows)
+
+    @property
+    def kept_bytes(self) -> int | None:
+        """What autograd keeps for the backward pass; None where no row knows."""
+        known = [row.kept_bytes for row in self.rows if row.kept_bytes is not None]
+        return sum(known) if known else None
 
     @property
     def arithmetic_intensity(self) -> float:
@@ -92,8 +122,16 @@ class CostReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and dicts, as the command line prints them with --json."""
-        derived = {"flops": self.flops, "arithmetic_intensity": self.arithmetic_intensity}
-        return {**asdict(self), **derived}
+        rows = [{**asdict(row), **_derived(row, ROW_DERIVED)} for row in self.rows]
+        return {**asdict(replace(self, rows=())), "rows": rows, **_derived(self, DERIVED)}
+
+
+ROW_DERIVED = ("flops", "flops_backward", "intensity")
+DERIVED = ("flops", "flops_backward", "arithmetic_intensity", "activation_bytes", "kept_bytes")
+
+
+def _derived(item: Any, keys: tuple[str, ...]) -> dict[str, Any]:
+    return {key: getattr(item, key) for key in keys}
 
 
 def cost_of(
@@ -116,9 +154,7 @@ def cost_of(
     rows, way = trace_anyhow(model, shape, mode=mode, grad=training, device=device)
     unknown: dict[str, None] = {}
     priced = tuple(_price(row, unknown, training=training) for row in rows)
-    if training:
-        priced = _with_kept(priced, rows, model, shape, mode)
-    return CostReport(
+    report = CostReport(
         name=name,
         input_size=tuple(input_size),
         batch_size=batch_size,
@@ -133,31 +169,28 @@ def cost_of(
         bytes_read=sum(row.bytes_read for row in priced),
         bytes_written=sum(row.bytes_written for row in priced),
     )
+    return with_kept(report, model) if training else report
 
 
-def _with_kept(
-    priced: tuple[CostRow, ...],
-    rows: list[TraceRow],
-    model: nn.Module,
-    shape: tuple[int, ...],
-    mode: str,
-) -> tuple[CostRow, ...]:
-    """The rows with what autograd keeps of each; as they were when a forward pass needs values."""
+def with_kept(report: CostReport, model: nn.Module, precision: str = "fp32") -> CostReport:
+    """The report with what autograd keeps of each row; as it was where the pass cannot be had."""
     from convarium.cost.memory import kept_bytes  # of no use to a count without training
 
+    shape = (report.batch_size, *report.input_size)
     try:
-        kept = kept_bytes(model, shape, mode)
+        kept = kept_bytes(model, shape, report.mode, precision)
     except InputError:
-        return priced
-    found = [
-        replace(price, kept_bytes=kept.pop((row.name, row.call), 0))
-        for price, row in zip(priced, rows, strict=True)
-    ]
+        return report
+    calls: Counter[str] = Counter()
+    found = []
+    for row in report.rows:
+        found.append(replace(row, kept_bytes=kept.pop((row.name, calls[row.name]), 0)))
+        calls[row.name] += 1
     # The CPU takes some operators apart another way than the traced device: these have no row.
     others = [
         CostRow(name, "kept", (), 0, 0, 0, None, kept_bytes=n) for (name, _), n in kept.items()
     ]
-    return (*found, *others)
+    return replace(report, rows=(*found, *others), precision=precision)
 
 
 def _price(row: TraceRow, unknown: dict[str, None], *, training: bool) -> CostRow:

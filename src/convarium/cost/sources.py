@@ -15,7 +15,9 @@ import torch
 from torch import nn
 
 from convarium import catalog
+from convarium.cost.memory_fit import BatchFit, fit_of
 from convarium.cost.report import CostReport, cost_of
+from convarium.cost.step import Step
 from convarium.errors import ConvariumError, InputError, MissingExtraError, UsageError, unknown_name
 from convarium.facts import model_facts
 from convarium.nets.build import build
@@ -45,17 +47,30 @@ class Source:
             UsageError: neither is known.
             InputError: the network cannot take it.
         """
-        size = input_size or self.input_size
-        if size is None:
-            raise UsageError(f"{self.name} does not say its input. Add --input 3x224x224.")
         return cost_of(
             self.model,
-            size,
+            self.sized(input_size),
             name=self.name,
             batch_size=batch_size,
             training=training,
             mode="train" if training else self.mode,
         )
+
+    def fit(self, input_size: tuple[int, ...] | None, limit_bytes: int, step: Step) -> BatchFit:
+        """The largest batch that fits in `limit_bytes`; errors are those of `cost`."""
+        size = self.sized(input_size)
+        return fit_of(self.model, size, name=self.name, limit_bytes=limit_bytes, step=step)
+
+    def sized(self, input_size: tuple[int, ...] | None) -> tuple[int, ...]:
+        """`input_size`, or the network's own when it is None.
+
+        Raises:
+            UsageError: neither is known.
+        """
+        size = input_size or self.input_size
+        if size is None:
+            raise UsageError(f"{self.name} does not say its input. Add --input 3x224x224.")
+        return size
 
 
 def find(word: str, channels: int | None = None) -> Source:

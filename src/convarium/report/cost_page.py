@@ -9,6 +9,7 @@ import jinja2
 from markupsafe import Markup
 
 import convarium
+from convarium.cost.columns import count, field, pixels, several
 from convarium.cost.listing import grouped, path_of
 from convarium.cost.report import CostReport, CostRow
 from convarium.report.diagram import diagram
@@ -25,11 +26,17 @@ def cost_page(reports: Sequence[CostReport], depth: int | None = None) -> str:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(count=_count, shape=_shape, size=_size, drawn=_drawn(depth))
+    environment.filters.update(
+        count=count, shape=_shape, size=_size, drawn=_drawn(depth), field=field, pixels=pixels
+    )
+    names, cells, _ = several(reports)
+    by_total = zip(*cells, strict=True)
+    next(by_total)  # the names stand above
     text = (resources.files("convarium.report") / "cost.html").read_text("utf-8")
     page: str = environment.from_string(text).render(
         reports=reports,
         sections=[_sections(report) for report in reports],
+        totals=list(zip(names[1:], by_total, strict=True)),
         tokens=TOKENS,
         version=convarium.__version__,
     )
@@ -55,13 +62,9 @@ def _drawn(depth: int | None) -> object:
     return drawn
 
 
-def _count(value: int) -> str:
-    return f"{value:,}" if value else ""
-
-
 def _shape(sides: Sequence[int]) -> str:
     return " \u00d7 ".join(map(str, sides))
 
 
-def _size(value: int) -> str:
-    return f"{value / 1e6:,.2f}"
+def _size(value: int | None) -> str:
+    return "?" if value is None else f"{value / 1e6:,.2f}"

@@ -13,7 +13,7 @@ _HEAD = 76.0  # pixels above the first node
 _NAMES = ("card", "ink", "muted", "line", "soft", "s0", "s1", "page")
 _BAR = 5.0
 _FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif"
-_LINE_LETTERS, _NAME_LETTERS = 44, 22  # what fits beside nothing, and beside the MACs
+_LINE_LETTERS, _NAME_LETTERS = 42, 22  # what fits beside nothing, and beside the MACs
 _PLAIN_KINDS = {
     "Conv2d": "conv",
     "BatchNorm2d": "batch norm",
@@ -22,6 +22,7 @@ _PLAIN_KINDS = {
     "AdaptiveAvgPool2d": "average pool",
     "LocalResponseNorm": "local response norm",
     "cat": "concat",
+    "LayerNorm": "layer norm",
 }
 
 
@@ -90,7 +91,7 @@ def _nodes(report: CostReport, graph: Graph, layout: Layout) -> list[str]:
 
 
 def _node(node: Node, x: float, y: float, macs: float, params: float) -> str:
-    kinds = " + ".join(_PLAIN_KINDS.get(word, word.lower()) for word in node.kinds)
+    kinds = " + ".join(_PLAIN_KINDS.get(word, word.lower().strip("_")) for word in node.kinds)
     shape = " x ".join(map(str, node.output_shape[1:])) or "1"
     cost = f"{_short(node.macs)} MACs" if node.macs else ""
     weight = f"{_short(node.params)} params" if node.params else ""

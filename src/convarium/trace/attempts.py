@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import random
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from typing import TypeVar
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn.parameter import is_lazy
 
-from convarium.errors import ConvariumError, InputError
+from convarium.errors import ConvariumError, InputError, UsageError
 from convarium.trace.rows import TraceRow
 from convarium.trace.tracer import TraceError, trace
 
+WAYS = ("meta", "fake", "cpu")
+_Got = TypeVar("_Got")
 _WRAP = (
     "Wrap it in a module whose forward takes one picture and makes its other inputs from it, or "
     "holds them."
@@ -45,32 +51,68 @@ def trace_anyhow(
     Raises:
         InputError: the forward pass fails on all of them; with its own words and the module's path.
     """
-    ways = [device] if device != "meta" else ["meta", "fake", "cpu"]
+
+    def attempt(way: str) -> list[TraceRow]:
+        with _as_it_was(model, mode):
+            return _trace_by(way, model, shape, grad)
+
+    return first_way(attempt, model, shape, WAYS if device == "meta" else [device])
+
+
+def first_way(
+    attempt: Callable[[str], _Got], model: nn.Module, shape: tuple[int, ...], ways: Sequence[str]
+) -> tuple[_Got, str]:
+    """What `attempt` gives the first of `ways` that works, and that way's name.
+
+    Args:
+        attempt: runs `model` on a picture of `shape`; raises TraceError where that fails.
+        model: for the sentence that tells the last failure.
+        shape: likewise, with the batch.
+        ways: "meta", "fake" or a device's name.
+
+    Raises:
+        UsageError: the picture is empty.
+        InputError: it fails in all ways; with the last error's own words and the module's path.
+    """
+    if min(shape, default=0) < 1:
+        size = "x".join(map(str, shape))
+        raise UsageError(f"a picture of {size} is empty; every side and the batch must be >= 1.")
+    if any(is_lazy(t) for t in (*model.parameters(), *model.buffers())):
+        kind = type(model).__name__
+        raise InputError(f"{kind} cannot be counted: a lazy layer has no shape. Run it once first.")
     for way in ways:
         try:
-            with _as_it_was(model, mode):
-                return _trace_by(way, model, shape, grad), way
+            with random_state_kept():
+                return attempt(way), way
         except ConvariumError:
             raise
         except TraceError as error:
             last = error
-    where = f" in {last.path}" if last.path else ""
-    cause = " ".join(str(last.__cause__).split())
+    raise InputError(_sentence(model, shape, last))
+
+
+def _sentence(model: nn.Module, shape: tuple[int, ...], error: TraceError) -> str:
+    where = f" in {error.path}" if error.path else ""
+    cause = " ".join(str(error.__cause__).split())
     size = "x".join(map(str, shape))
     text = f"{type(model).__name__}{where} cannot take a picture of {size}: {cause}"
-    if isinstance(last.__cause__, TypeError) and "forward()" in cause:
+    if isinstance(error.__cause__, TypeError) and "forward()" in cause:
         text = f"{text.rstrip('.')}. {_WRAP}"
-    raise InputError(text)
+    return text
 
 
 def _trace_by(way: str, model: nn.Module, shape: tuple[int, ...], grad: bool) -> list[TraceRow]:
     device = "cpu" if way == "fake" else way
-    with _fake() if way == "fake" else nullcontext():
-        return trace(model, torch.zeros(shape, device=device), grad=grad)
+    with fake_tensors() if way == "fake" else nullcontext():
+        try:
+            picture = torch.zeros(shape, device=device)
+        except (RuntimeError, AssertionError) as error:  # no such device, or no room on it
+            raise TraceError("") from error
+        return trace(model, picture, grad=grad)
 
 
 @contextmanager
-def _fake() -> Iterator[None]:
+def fake_tensors() -> Iterator[None]:
     """Fake tensors, and none of torch's own report of what fails: the next way is tried."""
     log = logging.getLogger("torch._subclasses.fake_tensor")
     was, log.disabled = log.disabled, True
@@ -82,14 +124,26 @@ def _fake() -> Iterator[None]:
 
 
 @contextmanager
-def _as_it_was(model: nn.Module, mode: str) -> Iterator[None]:
-    """Runs in `mode`; puts back each submodule's own mode, the buffers and the random state."""
-    modes = {module: module.training for module in model.modules()}
-    buffers = [(b, b.clone(), b._version) for b in model.buffers() if _written_in(mode, b)]
+def random_state_kept() -> Iterator[None]:
+    """Puts back the random state of torch on the CPU, of Python and of NumPy."""
+    python, numpy = random.getstate(), np.random.get_state()
     try:
         with torch.random.fork_rng(devices=[]):
-            model.train(mode == "train")
             yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+
+
+@contextmanager
+def _as_it_was(model: nn.Module, mode: str) -> Iterator[None]:
+    """Runs in `mode`; puts back each submodule's own mode and the buffers."""
+    modes = {module: module.training for module in model.modules()}
+    written = model.buffers() if mode == "train" else ()
+    buffers = [(b, b.clone(), b._version) for b in written]
+    try:
+        model.train(mode == "train")
+        yield
     finally:
         for module, was in modes.items():
             module.training = was
@@ -97,7 +151,3 @@ def _as_it_was(model: nn.Module, mode: str) -> Iterator[None]:
             for buffer, value, version in buffers:
                 buffer.copy_(value)
                 torch._C._autograd._unsafe_set_version_counter((buffer,), (version,))
-
-
-def _written_in(mode: str, buffer: Tensor) -> bool:
-    return mode == "train" and buffer.device.type != "meta"

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from convarium.trace.arguments import replace
+from convarium.trace.arguments import replace, tensors
 from convarium.trace.shapes import shortcut
 from convarium.trace.shells import CPU, META, Shell, shape_rules, shell
 from convarium.trace.tracer import _identity
@@ -49,8 +48,11 @@ class Ledger(TorchDispatchMode):
 
     def __enter__(self) -> Any:
         if self._sole is None:
-            self._sole = _sole_holders()
+            self._sole = self._calibrated()
         return super().__enter__()
+
+    def _calibrated(self) -> tuple[int, int]:
+        return _sole_holders(Ledger)
 
     def hold(self, value: Tensor) -> None:
         """Counts the storage of `value`, once, until it goes."""
@@ -140,25 +142,47 @@ def _holders(value: Tensor) -> tuple[int, int]:
     return value._use_count(), torch._C._storage_Use_Count(storage._cdata)  # type: ignore
 
 
-@cache
-def _sole_holders() -> tuple[int, int]:
+class RealLedger(Ledger):
+    """The same count of a run on tensors with values, or on torch's fake ones."""
+
+    def _calibrated(self) -> tuple[int, int]:
+        return _sole_holders(RealLedger)
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func.namespace == "prim":
+            return func(*args, **(kwargs or {}))
+        name, nature = _identity(func)
+        if self._met is not None:
+            self._met(name, nature)
+        before = self.live
+        out = self._accumulate(name, args)
+        out = func(*args, **(kwargs or {})) if out is None else out.add_(args[1])
+        for value in tensors(out):
+            self.hold(value)
+        if self._workspace is not None and nature != "view":
+            self.reach(before + self._workspace(name, args, out))
+        return out
+
+
+def _sole_holders(kind: type[Ledger]) -> tuple[int, int]:
     """What `_holders` sees of a gradient that nothing but the engine holds.
 
     Got from a graph where it is so: two products of one tensor, each with its own gradient.
     """
     seen: list[tuple[int, int]] = []
-    x = shell(torch.empty(2, device=META), requires_grad=True)
-    with _Calibration(seen), torch.enable_grad():
+
+    class Calibration(kind):  # type: ignore[valid-type, misc]
+        def _calibrated(self) -> tuple[int, int]:
+            return 0, 0
+
+        def _add_in_place(self, value: Tensor) -> bool:
+            seen.append(_holders(value))
+            return False
+
+    x = torch.empty(2, device=META if kind is Ledger else CPU)
+    x = shell(x, requires_grad=True) if kind is Ledger else x.requires_grad_()
+    with Calibration(), torch.enable_grad():
         torch.autograd.backward(((x * 2) * (x * 3)).sum(), inputs=[x])
     return seen[0]
-
-
-class _Calibration(Ledger):
-    def __init__(self, seen: list[tuple[int, int]]) -> None:
-        super().__init__()
-        self._seen = seen
-        self._sole = (0, 0)
-
-    def _add_in_place(self, value: Tensor) -> bool:
-        self._seen.append(_holders(value))
-        return False

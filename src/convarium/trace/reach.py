@@ -7,14 +7,13 @@ for the plain case; phases extend it to transposed convolutions and resizes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from math import gcd, inf, lcm
+from typing import NamedTuple
 
 Spot = tuple[float, float]  # the first and the last pixel; (inf, -inf) sees nothing
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+class Reach(NamedTuple):
     """What an axis of a map sees of the picture, borders left aside.
 
     The output pixel with index p * j + q, for p = len(spots) phases, sees the input pixels

@@ -42,7 +42,7 @@ class Op:
     outputs: tuple[TensorSpec, ...]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class TraceRow:
     """One call of a leaf module (`kind` is its class) or of a bare operator (`kind` is its name).
 

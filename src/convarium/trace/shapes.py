@@ -22,7 +22,8 @@ def shortcut(name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
         return _same_as_first(func, args, kwargs)
     if name in ("native_batch_norm", "_native_batch_norm_legit") and isinstance(args[5], bool):
         x, channels = args[0], args[0].shape[1] if args[5] else 0
-        return torch.empty_like(x), x.new_empty(channels), x.new_empty(channels)
+        like = x if args[1] is None else args[1]  # of half a float, the statistics are whole ones
+        return torch.empty_like(x), like.new_empty(channels), like.new_empty(channels)
     return None
 
 

@@ -45,6 +45,14 @@ class StandIns:
             self._keep.append(value)
         return self._stand_ins[key]
 
+    def alias(self, source: Tensor, views: Sequence[Tensor]) -> None:
+        """Notes that `views` are of `source`: of a trainable tensor, they count as that tensor.
+
+        The caller keeps them alive.
+        """
+        if id(source) in self._originals:
+            self._originals.update((id(view), self._originals[id(source)]) for view in views)
+
     def original(self, value: Any) -> int | None:
         """The identity of the trainable tensor behind `value`, None for any other value."""
         return self._originals.get(id(value))

@@ -84,6 +84,7 @@ class _Tracer(TorchDispatchMode):
     def __init__(self, model: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         super().__init__()
         self._trainable = list(model.parameters())
+        self._sizes = {id(p): p.numel() for p in self._trainable}
         self._on_meta = inputs[0].device.type == "meta"
         self._stand_ins = StandIns(inputs[0].device, self._trainable, list(model.buffers()))
         self._fields = FieldMap(inputs)
@@ -92,9 +93,7 @@ class _Tracer(TorchDispatchMode):
         self._stack: list[_Frame] = []
         self._rows: list[TraceRow] = []
         self._numbers: dict[int, int] = {}  # of a row, by its identity
-        self._makers: dict[
-            int, int
-        ] = {}  # the row that made a tensor; the field map keeps it alive
+        self._makers: dict[int, int] = {}  # a tensor's row; the field map keeps the tensor alive
         self._calls: Counter[str] = Counter()
         self._counted: set[int] = set()
 
@@ -136,6 +135,8 @@ class _Tracer(TorchDispatchMode):
         outputs, used = tensors(out), tensors(args) + tensors(kwargs)
         op = Op(name, nature, *specs, tuple(map(spec, outputs)))
         self._fields.carry(name, op.args, used, outputs)
+        if nature == "view" and used:
+            self._stand_ins.alias(used[0], outputs)
         row = self._row_of(op, outputs)
         if row is not None:
             row.ops.append(op)
@@ -198,7 +199,7 @@ class _Tracer(TorchDispatchMode):
         original = self._stand_ins.original(value)
         if original is not None and original not in self._counted:
             self._counted.add(original)
-            row.params += value.numel()
+            row.params += self._sizes[original]
 
 
 @cache

@@ -1,9 +1,9 @@
-"""A copy of a module whose tensors take no memory; the user's module is only read."""
+"""A copy of a module to run in its stead, by default without memory; the user's is only read."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from torch import Tensor, nn
@@ -12,17 +12,21 @@ from convarium.errors import InputError
 from convarium.trace.shells import shell_like
 
 
-def twin_of(model: nn.Module) -> nn.Module:
-    """A deep copy of `model` with a shell for each of its tensors, tied ones tied.
+def twin_of(model: nn.Module, like: Callable[[Tensor], Tensor] = shell_like) -> nn.Module:
+    """A deep copy of `model` with other tensors in place of its own, tied ones tied.
+
+    Args:
+        model: any module.
+        like: makes the other tensor, with the shape, type and gradient flag of the first.
 
     Raises:
-        InputError: an attribute cannot be copied, or a lazy module has no shapes yet.
+        InputError: an attribute cannot be copied.
     """
     memo: dict[int, Any] = {}
     try:
         for value in _tensors(model):
             if id(value) not in memo:
-                memo[id(value)] = shell_like(value)
+                memo[id(value)] = like(value)
                 # torch asks this of an instance to tell a parameter from a buffer.
                 memo[id(value)]._is_param = isinstance(value, nn.Parameter)
         return copy.deepcopy(model, memo)

@@ -21,6 +21,7 @@ STYLES = {
     "inside a model": lambda layer, role: f"lenet/{layer}/{role}",
     ".h5 of Keras 2": lambda layer, role: f"{layer}/{layer}/{role}:0",
     "a whole model's .h5": lambda layer, role: f"model_weights/{layer}/{layer}/{role}:0",
+    "inside a model's .h5": lambda layer, role: f"lenet/{layer}/{layer}/{role}:0",
     "built a second time": lambda layer, role: f"{layer}/{layer}_1/{role}:0",
     ".h5 of Keras 1": lambda layer, role: f"{layer}/{layer}_{KERAS_1[role]}",
     "made unique": lambda layer, role: f"{layer}_{KERAS_1[role]}_1:0",

@@ -64,7 +64,7 @@ def layers_and_roles(names: Iterable[str]) -> dict[str, tuple[str, str] | None]:
     ):
         shared += 1
     return {
-        name: None if role is None else ("/".join(layer[shared:]), role)
+        name: None if role is None else ("/".join(_once(layer[shared:])), role)
         for name, (layer, role) in split.items()
     }
 
@@ -82,11 +82,15 @@ def _split(name: str) -> tuple[list[str], str | None]:
         layer = layer if layer and _again(layer[-1], found[1]) else [*layer, found[1]]
     if role is None or not layer:
         return layer, None
-    half = len(layer) // 2
-    if len(layer) % 2 == 0 and all(map(_again, layer[:half], layer[half:])):
-        layer = layer[:half]
     is_depthwise = ROLES[role] == "weight" and _DEPTHWISE.search("/".join(layer))
     return layer, "depthwise" if is_depthwise and role != "gamma" else ROLES[role]
+
+
+def _once(layer: list[str]) -> list[str]:
+    """The layer's words without their repetition: Keras 2 writes them as folder and as name."""
+    half = len(layer) // 2
+    twice = len(layer) % 2 == 0 and all(map(_again, layer[:half], layer[half:]))
+    return layer[:half] if twice else layer
 
 
 def _again(folder: str, word: str) -> bool:

@@ -28,9 +28,13 @@ class Network:
     family: str
     builder: str
     options: dict[str, Any] = field(default_factory=dict, hash=False)
-    departures: tuple[str, ...] = ()
     task: str = "classification"
     traced: str = "eval"
+
+    @property
+    def departures(self) -> tuple[str, ...]:
+        """How the network differs from its paper, a sentence each; looked up when asked."""
+        return departures_of(self.name)
 
 
 _TABLE = """
@@ -196,7 +200,7 @@ def _rows(table: str) -> dict[str, Network]:
         name, builder, *words = line.split()
         options = {key: _value(value) for key, value in (word.split("=") for word in words)}
         marks = {key: str(options.pop(key)) for key in ("task", "traced") if key in options}
-        rows[name] = Network(name, family, builder, options, departures_of(name), **marks)
+        rows[name] = Network(name, family, builder, options, **marks)
     return rows
 
 
@@ -227,8 +231,6 @@ ALIASES: dict[str, str] = {
     "wide_resnet101_2": "wrn_101_2_bottleneck",
     "nin": "nin_cifar10",
 }
-
-# Native inputs, (channels, height, width) in pixels, of the networks that the ledger has not.
 
 
 def find(name: str) -> Network:

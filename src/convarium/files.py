@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -55,7 +55,7 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         InputError: the folder cannot be written to.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Not mkstemp: that gives a file which only its owner may read.
@@ -72,6 +72,18 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def system_error(error: Exception) -> OSError:
+    """The system's own error behind a library's, which tells its number in words alone.
+
+    >>> system_error(ValueError("I/O error: No space left on device (os error 28)")).errno
+    28
+    """
+    number = re.search(r"os error ([0-9]+)", str(error))
+    if number is None:
+        return OSError(str(error))
+    return OSError(int(number[1]), os.strerror(int(number[1])))
 
 
 def _to_disk(path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from convarium.bakeoff.entrant import Entrant, entrant
 from convarium.bakeoff.events import NetworkFailed, NetworkStarted, RaceEvent, RaceStarted
 from convarium.bakeoff.folder import alone_in, finished_before
-from convarium.bakeoff.race import race
+from convarium.bakeoff.race import race, whole_folder
 from convarium.bakeoff.settings import Settings
 from convarium.bakeoff.single import train_one
 from convarium.data import Dataset, load_dataset
@@ -218,3 +218,30 @@ def test_one_network_can_be_trained_alone(settings: Make) -> None:
 def test_training_alone_takes_one_network(settings: Make) -> None:
     with pytest.raises(UsageError, match="one network"):
         train_one(replace(settings()), listen=print, tell=print)
+
+
+def test_another_line_up_keeps_the_folders_others_for_the_report(settings: Make) -> None:
+    """The second race answers for its own line-up; the page for all that was raced so."""
+    first, _ = run(settings(models=("lenet5",)))
+    second, _ = run(settings(models=("lenet_caffe",)))
+    assert [r.model for r in second.results] == ["lenet_caffe"]
+    assert [r.model for r in second.earlier] == ["lenet5"]
+    page = whole_folder(second)
+    assert [r.model for r in page.results] == ["lenet_caffe", "lenet5"]
+    assert set(page.front_time) <= {"lenet_caffe", "lenet5"}
+    (again,) = second.earlier
+    assert again.confusion == first.results[0].confusion
+    assert again.ms_batch1 != first.results[0].ms_batch1  # all were timed in one sitting
+
+
+def test_earlier_networks_of_other_settings_are_not_of_the_report(settings: Make) -> None:
+    run(settings(models=("lenet5",), seed=1))
+    second, _ = run(settings(models=("lenet_caffe",)))
+    assert second.earlier == ()
+
+
+def test_the_times_of_one_sitting_are_kept(settings: Make) -> None:
+    run(settings(models=("lenet5",)))
+    second, _ = run(settings(models=("lenet_caffe",)))
+    third, _ = run(settings(models=("lenet5", "lenet_caffe")))
+    assert third.results == (*second.earlier, *second.results)

@@ -60,3 +60,12 @@ def layer_v0(name: str, kind: str, arrays: list[np.ndarray]) -> bytes:
     message = block(1, name) + block(2, kind)
     message += b"".join(block(50, blob(a, old=True, packed=False)) for a in arrays)
     return block(2, block(1, message))
+
+
+def snapshot(name: str, kind: str, arrays: list[np.ndarray], *, old: bool) -> bytes:
+    """A LayerParameter as a solver leaves it: bottoms, tops, rates and phase around the blobs."""
+    message = block(1, name) + block(2, kind) + block(3, "below") + block(4, name)
+    message += number(10, 0) + varint(5 << 3 | 5) + struct.pack("<f", 1.0)  # phase, loss weight
+    message += b"".join(block(7, blob(a, old=old)) for a in arrays)
+    message += block(6, varint(3 << 3 | 5) + struct.pack("<f", 2.0))  # a rate of learning
+    return block(100, message + block(8, number(1, 0)) + block(106, number(1, 20)))

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 import convarium
 from convarium.errors import InputError
-from interop.caffe_files import block, layer, layer_v0, layer_v1
+from interop.caffe_files import block, layer, layer_v0, layer_v1, snapshot
 from interop.peers import pictures, randomise, relative, same_state
 
 KINDS = {"conv": ("Convolution", 4, "conv"), "ip": ("InnerProduct", 14, "innerproduct")}
@@ -38,6 +38,21 @@ def test_three_generations_of_the_format(tmp_path, write, generation) -> None:
     )
     (tmp_path / "w.caffemodel").write_bytes(block(1, "LeNet") + data)
     assert convarium.load_weights(ours, tmp_path / "w.caffemodel").source == "caffe"
+    assert same_state(ours, theirs)
+
+
+@pytest.mark.parametrize("old", [True, False], ids=["four sides", "shape"])
+def test_a_snapshot_with_every_layer_of_the_net(tmp_path, old: bool) -> None:
+    theirs, ours = (convarium.create_model("lenet_caffe") for _ in range(2))
+    randomise(theirs)
+    parts = {**theirs.features._modules, **theirs.classifier._modules}
+    data = block(1, "LeNet") + snapshot("mnist", "Data", [], old=old)
+    for name, part in parts.items():
+        weights = hasattr(part, "weight")
+        data += snapshot(name, str(_kind(part, 0)), _arrays(part) if weights else [], old=old)
+    data += snapshot("loss", "SoftmaxWithLoss", [], old=old)
+    (tmp_path / "lenet_iter_7.caffemodel").write_bytes(data)
+    convarium.load_weights(ours, tmp_path / "lenet_iter_7.caffemodel")
     assert same_state(ours, theirs)
 
 
@@ -73,7 +88,10 @@ def _lrn(x: Tensor) -> Tensor:
     return F.local_response_norm(x, 5, alpha=5e-4, beta=0.75, k=2.0)
 
 
-def test_two_towers_from_grouped_convolutions(tmp_path) -> None:
+@pytest.mark.parametrize(
+    ("write", "generation"), [(layer, 0), pytest.param(layer_v1, 1, marks=pytest.mark.slow)]
+)
+def test_two_towers_from_grouped_convolutions(tmp_path, write, generation: int) -> None:
     generator = torch.Generator().manual_seed(3)
     weights: dict[str, tuple[Tensor, Tensor]] = {}
     for name, side, _, _, group, seen, maps in BVLC_ALEXNET:
@@ -91,8 +109,8 @@ def test_two_towers_from_grouped_convolutions(tmp_path) -> None:
     path = tmp_path / "w.caffemodel"
     with path.open("wb") as file:
         for name, (w, b) in weights.items():
-            kind = "Convolution" if w.dim() == 4 else "InnerProduct"
-            file.write(layer(name, kind, [w.numpy(), b.numpy()]))
+            kind = KINDS["conv" if w.dim() == 4 else "ip"][generation]
+            file.write(write(name, kind, [w.numpy(), b.numpy()]))
     model = convarium.create_model("alexnet_2gpu").eval()
     report = convarium.load_weights(model, path)
     assert any("blue, green, red" in note for note in report.notes)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 import convarium
-from convarium.errors import InputError, UsageError
-from convarium.interop import register_reader
+from convarium.errors import ExhaustedError, InputError, UsageError
+from convarium.interop import export, register_reader
 from convarium.interop.hub import card
 from convarium.interop.readers import Foreign
 from convarium.interop.readers.registry import unregister_reader
@@ -162,3 +162,13 @@ def test_convert(tmp_path, capsys) -> None:
     assert torch.equal(load_file(b)["classifier.1.weight"], model.conv10.weight)
     assert main(["convert", b, a, "--network", "squeezenet1_0"]) == 3
     assert "features.conv1" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_told_as_one(tmp_path, monkeypatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(export, "save_file", full)
+    with pytest.raises(ExhaustedError, match="No space left on device"):
+        convarium.export_weights(convarium.create_model("lenet_caffe"), tmp_path / "w.safetensors")
+    assert not list(tmp_path.iterdir())

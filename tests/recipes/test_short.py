@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields, replace
 
 import pytest
@@ -71,3 +72,8 @@ def test_a_record_keeps_values_and_sources() -> None:
     kept = recipe_for("lenet5", "small").to_dict()
     assert kept["epochs"] == 20
     assert kept["sources"]["weight_decay"].startswith("AlexNet")
+
+
+@pytest.mark.parametrize("recipe", EVERY, ids=lambda r: r.name)
+def test_a_record_gives_a_recipe_back_as_it_was(recipe) -> None:
+    assert json.loads(json.dumps(recipe.to_dict())) == recipe.to_dict()

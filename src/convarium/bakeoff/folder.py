@@ -28,7 +28,7 @@ def finished_before(out: Path) -> dict[str, Result]:
     """By key, the results that earlier races left in `out`, as far as their weights are there."""
     found: dict[str, Result] = {}
     for event in read_events(out / LOG):
-        if event["event"] not in ("trained", "result"):
+        if event["event"] not in ("trained", "timed", "result"):
             continue
         try:
             result = result_from_dict(event["result"])

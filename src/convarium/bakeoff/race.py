@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from convarium.bakeoff.entrant import Entrant, entrant, failed, native_side
@@ -21,6 +21,7 @@ from convarium.bakeoff.folder import alone_in, finished_before, tidy, weights_pa
 from convarium.bakeoff.front import front, sentence
 from convarium.bakeoff.settings import Settings
 from convarium.bakeoff.speed import SECONDS, measure_speed
+from convarium.catalog import CATALOG
 from convarium.data import Dataset, load_dataset, survey_dataset
 from convarium.errors import ConvariumError, ExhaustedError
 from convarium.files import exact, printable
@@ -64,6 +65,7 @@ class _Race:
     tell: Callable[[str], None]
     results: dict[str, Result] = field(default_factory=dict)
     entrants: dict[str, Entrant] = field(default_factory=dict)
+    earlier: dict[str, Entrant] = field(default_factory=dict)
     _data: dict[int, Dataset] = field(default_factory=dict)
 
     def run(self) -> Race:
@@ -76,16 +78,19 @@ class _Race:
         machine = describe_machine()
         log = self._open_log(machine)
         try:
-            self._keep(finished_before(self.settings.out), names)
+            before = finished_before(self.settings.out)
+            self._keep(before, names)
+            self._keep_earlier(before)
             self._train_missing(log)
-            results = self._finish(log, names)
+            self._finish(log, names)
         except BaseException as error:
             kind = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
             log.write("end", status=kind)
             raise
         log.write("end", status="done")
         first = next(iter(self.entrants.values()))
-        return _race(self.settings, first.dataset, machine, results, started)
+        raced, earlier = ([self.results[name] for name in some] for some in (names, self.earlier))
+        return _race(self.settings, first.dataset, machine, raced, earlier=earlier, started=started)
 
     def _dataset(self, name: str) -> Dataset:
         """The data at the side that the network takes; loaded once a side."""
@@ -109,6 +114,16 @@ class _Race:
         some = self.entrants[names[0]].dataset
         sizes = (len(some.train), len(some.test), len(some.classes))
         self.listen(RaceStarted(some.name, *sizes, tuple(names), tuple(self.results)))
+
+    def _keep_earlier(self, before: dict[str, Result]) -> None:
+        """Networks of other line-ups, raced in the folder with this data and these settings."""
+        for key, result in before.items():
+            name = result.model
+            if name in self.entrants or name not in CATALOG:
+                continue
+            one = entrant(name, self._dataset(name), self.settings)
+            if one.key == key:
+                self.earlier[name], self.results[name] = one, result
 
     def _train_missing(self, log: RunLog) -> None:
         missing = [name for name in self.entrants if name not in self.results]
@@ -139,33 +154,44 @@ class _Race:
             one.training(model, plan), weights_path(s.out, name), follow(name, self.listen)
         )
 
-    def _finish(self, log: RunLog, names: list[str]) -> list[Result]:
-        """All results in line-up order, timed together unless all were timed together before."""
+    def _finish(self, log: RunLog, names: list[str]) -> None:
+        """All are timed together, with the folder's others, unless they were so before."""
         done = [name for name in names if self.results[name].status == "done"]
         if not done:
             raise ConvariumError(f"no network finished: {_reasons(self.results.values())}")
         if any(self.results[name].ms_batch1 is None for name in done):
+            done += self.earlier
+            everyone = self.entrants | self.earlier
             self.listen(TimingStarted(tuple(done), 2 * SECONDS * len(done)))
             parts = [
-                (self.entrants[name], self.results[name], weights_path(self.settings.out, name))
+                (everyone[name], self.results[name], weights_path(self.settings.out, name))
                 for name in done
             ]
             for result in measure_speed(parts):
                 self.results[result.model] = result
+            for name, one in self.earlier.items():
+                log.write("timed", key=one.key, result=result_to_dict(self.results[name]))
         for name in names:
             result = self.results[name]
             log.write("result", key=self.entrants[name].key, result=result_to_dict(result))
-        return [self.results[name] for name in names]
+
+
+def whole_folder(race: Race) -> Race:
+    """The race with the folder's earlier networks among its results, as the report shows it."""
+    results = (*race.results, *race.earlier)
+    return replace(race, results=results, **_fronts(results))
 
 
 def _race(
-    settings: Settings, data: Dataset, machine: dict[str, Any], results: list[Result], started: str
+    settings: Settings,
+    data: Dataset,
+    machine: dict[str, Any],
+    results: Sequence[Result],
+    *,
+    earlier: Sequence[Result],
+    started: str,
 ) -> Race:
     """Everything about a finished race as one value."""
-    done = [r for r in results if r.status == "done"]
-    accuracy = {r.model: r.top1_correct / r.top1_total for r in done}
-    front_time = front({r.model: (accuracy[r.model], r.ms_batch1) for r in done})
-    front_size = front({r.model: (accuracy[r.model], r.megabytes) for r in done})
     return Race(
         data=data.name,
         classes=data.classes,
@@ -178,11 +204,23 @@ def _race(
         started=started,
         machine=machine,
         results=tuple(results),
-        front_time=front_time,
-        front_size=front_size,
-        sentence=sentence(front_time, front_size),
         skipped=len(data.skipped),
+        earlier=tuple(earlier),
+        **_fronts(results),
     )
+
+
+def _fronts(results: Iterable[Result]) -> dict[str, Any]:
+    """The fields of a race that say who beats whom."""
+    done = [r for r in results if r.status == "done"]
+    accuracy = {r.model: r.top1_correct / r.top1_total for r in done}
+    front_time = front({r.model: (accuracy[r.model], r.ms_batch1) for r in done})
+    front_size = front({r.model: (accuracy[r.model], r.megabytes) for r in done})
+    return {
+        "front_time": front_time,
+        "front_size": front_size,
+        "sentence": sentence(front_time, front_size),
+    }
 
 
 def _reasons(results: Iterable[Result]) -> str:

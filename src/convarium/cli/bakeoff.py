@@ -103,7 +103,9 @@ def bakeoff(
     if as_json:
         print_json({**_plain(race), "report": str(page)})
         return
-    print(f"\n{race_table(race.results)}\n\n{race.sentence}\n\nReport: {page}")
+    more = ", ".join(result.model for result in race.earlier)
+    also = f", with what was raced there before: {more}" if more else ""
+    print(f"\n{race_table(race.results)}\n\n{race.sentence}\n\nReport: {page}{also}")
 
 
 def race_table(results: tuple[Result, ...]) -> str:
@@ -147,14 +149,15 @@ def _run(settings: Settings) -> Race:
 
 
 def _write(race: Race, out: Path) -> Path:
-    """race.json and the report; the page's path."""
+    """race.json and the report of all that was raced in the folder so; the page's path."""
+    from convarium.bakeoff.race import whole_folder
     from convarium.files import written_whole
     from convarium.report import write_report
 
     with written_whole(out / "race.json") as temporary:
         text = json.dumps({"schema": SCHEMA, **_plain(race)}, allow_nan=False)
         temporary.write_text(text, encoding="utf-8")
-    return write_report(race, out)
+    return write_report(whole_folder(race), out)
 
 
 def _plain(race: Race) -> dict[str, Any]:

@@ -140,9 +140,10 @@ def told(result: Result) -> str:
     share = 100 * result.top1_correct / result.top1_total
     right = f"{result.top1_correct} of {result.top1_total}"
     plan = f"{result.plan['precision']} {result.plan['layout']}"
+    epochs = f"{result.epochs:>3} epoch{' ' if result.epochs == 1 else 's'}"
     return (
         f"{result.model:<24} {share:5.1f} %  {right:>12} right  "
-        f"{result.epochs:>3} epochs  {result.train_seconds:6.1f} s  {plan}"
+        f"{epochs}  {result.train_seconds:6.1f} s  {plan}"
     )
 
 

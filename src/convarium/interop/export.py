@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from convarium.errors import UsageError, unknown_name
-from convarium.files import written_whole
+from convarium.files import system_error, written_whole
 from convarium.interop.layers import layers_of
 from convarium.interop.load import names_for
 
@@ -45,7 +45,7 @@ def export_weights(
         try:
             save_file(tensors, temporary, metadata=metadata)
         except SafetensorError as error:
-            raise OSError(str(error)) from error
+            raise system_error(error) from error
 
 
 def exported(model: nn.Module, names: str) -> dict[str, Tensor]:

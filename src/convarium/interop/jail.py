@@ -13,7 +13,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-INSIDE = ("state_dict", "model_state_dict", "model", "net", "state_dict_ema", "params")
+INSIDE = (
+    "state_dict",
+    "model_state_dict",
+    "model_state",
+    "model",
+    "net",
+    "network",
+    "module",
+    "params",
+    "weights",
+    "state_dict_ema",
+    "ema_state_dict",
+    "model_ema",
+    "ema",
+)
 SPARE_BYTES = 256 << 20  # beside four times the file: reading, unfolding, and writing copy it
 CPU_SECONDS = 280
 
@@ -76,11 +90,12 @@ def state_dict_in(held: Any, depth: int = 0) -> dict[str, Any]:
 
     if not isinstance(held, Mapping):
         raise RefusedError(f"holds a {type(held).__name__}, not a state dict.")
+    # A tensor may stand beside the state dict, such as the best score so far.
+    for word in INSIDE if depth < 3 else ():
+        if isinstance(held.get(word), Mapping):
+            return state_dict_in(held[word], depth + 1)
     tensors = {key: value for key, value in held.items() if isinstance(value, torch.Tensor)}
     if not tensors and depth < 3:
-        for word in INSIDE:
-            if isinstance(held.get(word), Mapping):
-                return state_dict_in(held[word], depth + 1)
         raise RefusedError("holds no state dict: no tensor, and no entry that is one.")
     for key, value in held.items():
         if not isinstance(key, str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -90,6 +91,20 @@ def flattened(layers: list[Layer], layer: Layer) -> tuple[int, int, int] | None:
     channels = before.shapes["weight"][0]
     side = round((layer.shapes["weight"][1] / channels) ** 0.5)
     return channels, side, side
+
+
+def has_branches(model: nn.Module) -> bool:
+    """True unless each convolution and linear layer sees just what the one before it puts out."""
+    modules = dict(model.named_modules())
+    products = [layer for layer in layers_of(model) if layer.kind == "product"]
+    for before, layer in itertools.pairwise(products):
+        out, weight = before.shapes["weight"][0], layer.shapes["weight"]
+        module = modules.get(layer.name)
+        # The towers of AlexNet are one layer here, and no module: groups that see half each.
+        seen = weight[1] * getattr(module, "groups", 1) if module else out
+        if seen != out and (len(weight) > 2 or seen % out):
+            return True
+    return False
 
 
 def norms_behind(model: nn.Module) -> dict[str, str]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from convarium.errors import InputError, UsageError, unknown_name
-from convarium.interop.layers import layers_of
+from convarium.interop.layers import has_branches, layers_of
 from convarium.interop.match import (
     by_order,
     copy_in,
@@ -34,7 +34,8 @@ SOURCES = (
     "keras_padded",
     "order",
 )
-_WRAPPERS = ("module.", "_orig_mod.", "model.", "network.")
+# What averaging and profilers leave beside the weights, at any depth.
+_NO_WEIGHTS = ("n_averaged", "total_ops", "total_params")
 _OLD_DENSENET = re.compile(r"(denselayer\d+\.)(norm|conv)\.(\d)")
 BYTES_A_NUMBER = 16  # room for float32 with the state of an optimiser, or for float64
 SPARE_BYTES = 1 << 30
@@ -81,6 +82,8 @@ def load_weights(
             f"{foreign.label} has {names.ecosystem}'s weights of a network that computes something "
             f"else: {names.differs}. source='order' loads them all the same."
         )
+    if names.ecosystem == "order" and foreign.maps_last and source != "order":
+        _refuse_a_guessed_order(model, foreign)
     copy_in(model, found)
     notes = (*foreign.notes, *names.notes, *_left_out(foreign, names))
     notes += _carry_epsilon(model, foreign.norm_eps or names.norm_eps or _usual(names))
@@ -124,13 +127,18 @@ def _opened(
 
 
 def _unwrapped(model: nn.Module, foreign: Foreign) -> Foreign:
-    """Without the word that DataParallel, torch.compile or a trainer sets before every name."""
+    """Without the words that DataParallel, torch.compile or a trainer set before every name."""
     # The first DenseNets of torchvision were saved with a dot more: norm.1 for norm1.
-    tensors = {_OLD_DENSENET.sub(r"\1\2\3", key): t for key, t in foreign.tensors.items()}
-    own = next(iter(model.state_dict()), "")
-    for word in _WRAPPERS:
-        if all(key.startswith(word) for key in tensors) and not own.startswith(word):
-            tensors = {key.removeprefix(word): tensor for key, tensor in tensors.items()}
+    tensors = {
+        _OLD_DENSENET.sub(r"\1\2\3", key): tensor
+        for key, tensor in foreign.tensors.items()
+        if key.rpartition(".")[2] not in _NO_WEIGHTS
+    }
+    own = {key.partition(".")[0] for key in model.state_dict()}
+    while len(first := {key.partition(".")[0] for key in tensors}) == 1 and not first & own:
+        if any("." not in key.partition(".")[2] for key in tensors):
+            break  # what would be left is no layer and its role
+        tensors = {key.partition(".")[2]: tensor for key, tensor in tensors.items()}
     return replace(foreign, tensors=tensors)
 
 
@@ -172,6 +180,16 @@ def _refuse_same_padding(model: nn.Module, foreign: Foreign) -> None:
                 "TensorFlow's SAME pads the right and the bottom more; if the file's network pads "
                 "as this one does, say source='keras_padded'."
             )
+
+
+def _refuse_a_guessed_order(model: nn.Module, foreign: Foreign) -> None:
+    """Keras lists the layers of branches by their depth: two of one shape could change places."""
+    if has_branches(model):
+        raise InputError(
+            f"{foreign.label} tells the order of its layers alone, which in branches is not this "
+            "network's. Name the arrays as Keras does: numpy.savez(path, **{w.path: w.numpy() "
+            "for w in model.weights}); source='order' loads them all the same."
+        )
 
 
 def _carry_epsilon(model: nn.Module, eps: float | None) -> tuple[str, ...]:

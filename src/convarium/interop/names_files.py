@@ -138,7 +138,8 @@ def keras_names(model: nn.Module) -> list[Names]:
     """The names that keras.applications gives the layers of `model`, old spelling and new."""
     layers = layers_of(model)
     if isinstance(model, VGG):
-        return [Names("keras", renamed(layers, KERAS_VGG))]
+        # The second is of the port of Caffe's weights to TensorFlow: conv1_1_W.
+        return [Names("keras", renamed(layers, table)) for table in (KERAS_VGG, LAST_WORD)]
     if isinstance(model, ImageNetTable):
         differs = _strides_differ(model)
         tables = [KERAS_RESNET, (*KERAS_RESNET[:-1], (r"fc", "probs"))]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, cast
 
 from convarium.errors import UsageError
 from convarium.recipes.limits import check_limits
@@ -116,8 +117,9 @@ class Recipe:
         return self.lr * schedule.factor(progress, own, errors)
 
     def to_dict(self) -> dict[str, Any]:
-        """As a record keeps it, sources included."""
-        return {**asdict(self), "sources": {f.name: self.source_of(f.name) for f in fields(self)}}
+        """As a record keeps it and gives it back: JSON's types alone, sources included."""
+        told = {**asdict(self), "sources": {f.name: self.source_of(f.name) for f in fields(self)}}
+        return cast(dict[str, Any], json.loads(json.dumps(told)))
 
     def source_of(self, name: str) -> str:
         """Where a field's value comes from."""

@@ -80,3 +80,4 @@ class Race:
     front_size: tuple[str, ...]  # the same in megabytes
     sentence: str  # the race in one sentence
     skipped: int = 0  # pictures that could not be read and were left out on request
+    earlier: tuple[Result, ...] = ()  # of other networks, raced in the folder before, as these

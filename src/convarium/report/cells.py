@@ -20,6 +20,16 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
+class Head:
+    """The head of a column whose cells come from elsewhere; a `Column` has the same."""
+
+    head: str
+    id: str = ""
+    about: str = ""
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """A column: what stands in its head, which way it sorts first, and its cell of a network."""
 

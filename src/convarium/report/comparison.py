@@ -9,6 +9,7 @@ from typing import Any
 
 from convarium.records import Record, Result
 from convarium.report.bubbles import macs_chart, time_chart
+from convarium.report.cells import Head
 from convarium.report.drawing import Drawing
 from convarium.report.entries import Entry
 from convarium.report.page import render
@@ -63,7 +64,8 @@ def comparison_page(
         for one, line in zip(records, cells, strict=True)
     ]
     drawings = [drawing for one in charts for drawing in one.drawings]
-    return render("compare.html", drawings, rows=rows, heads=heads, charts=charts, command=command)
+    told = {"rows": rows, "heads": [Head(head) for head in heads]}
+    return render("compare.html", drawings, **told, charts=charts, command=command)
 
 
 def _charts(data: str, place: int, records: list[Record]) -> Charts:

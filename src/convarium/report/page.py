@@ -19,7 +19,7 @@ import convarium
 from convarium import facts
 from convarium.records.model import Race
 from convarium.report.bubbles import macs_chart, time_chart
-from convarium.report.cells import COLUMNS, table
+from convarium.report.cells import COLUMNS, Head, table
 from convarium.report.confusion import Mixup, confusion_chart, mixups
 from convarium.report.curves import curve_charts
 from convarium.report.drawing import Drawing, bundle
@@ -80,7 +80,7 @@ def _render(race: Race) -> tuple[str, list[Drawing]]:
         race=race,
         nets=nets,
         rows=table(nets),
-        columns=COLUMNS,
+        heads=[Head("Network"), *COLUMNS],
         leaders=leaders(nets),
         bubbles=bubbles,
         curves=curves,

@@ -1,8 +1,7 @@
 """Arrays of Keras in an .npz: kernels HWIO, dense (in, out), maps with their channels last.
 
-Names are those that Keras writes into .h5 files ("block1_conv1/kernel:0", with the layer's name
-once or twice, or "block1_conv1_W_1:0" of old), or numpy's own arr_0, arr_1 .. as
-`numpy.savez(path, *model.get_weights())` makes them.
+`keras_words` reads the names. Arrays that are only numbered, arr_0, arr_1 .. as
+`numpy.savez(path, *model.get_weights())` writes them, are taken in that order.
 """
 
 from __future__ import annotations
@@ -18,29 +17,16 @@ from numpy.lib import format as npy
 from torch import Tensor
 
 from convarium.errors import InputError
+from convarium.interop.readers.keras_words import COUNTED, layers_and_roles, only_trains
 from convarium.interop.readers.model import Foreign
 from convarium.interop.readers.safe import broken, too_large
 
+Part = tuple[tuple[str, str], np.ndarray]  # (layer, role), array
 MAX_ARRAYS = 20_000
 MAX_RATIO = 200  # of unpacked to packed bytes, where it matters
 WORTH_ASKING_BYTES = 16 << 20
-_ROLES = {
-    "kernel": "weight",
-    "W": "weight",
-    "weights": "weight",
-    "depthwise_kernel": "depthwise",
-    "depthwise_weights": "depthwise",
-    "bias": "bias",
-    "biases": "bias",
-    "b": "bias",
-    "gamma": "weight",
-    "beta": "bias",
-    "moving_mean": "running_mean",
-    "running_mean": "running_mean",
-    "moving_variance": "running_var",
-    "running_std": "running_var",  # an old spelling; it holds the variance
-}
-_OLD_NAME = re.compile(r"(.+)_(W|b|gamma|beta|running_mean|running_std)(?:_\d+)?")
+_NORM = ("weight", "bias", "running_mean", "running_var")
+_NUMBERED = re.compile(r"(\D*)(\d+)")
 
 
 def is_npz(path: Path, head: bytes) -> bool:
@@ -65,20 +51,27 @@ def read_keras(path: Path, budget_bytes: int) -> Foreign:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
             _check_members(path, members, budget_bytes)
-            arrays = {m.filename.removesuffix(".npy"): _array(path, archive, m) for m in members}
+            named = {m.filename.removesuffix(".npy"): m for m in members}
+            arrays = {
+                name: _array(path, archive, member)
+                for name, member in named.items()
+                if not only_trains(name)
+            }
     except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError) as error:
         raise broken(path, error) from error
     except (ValueError, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
         raise broken(path, error) from error
-    if all(re.fullmatch(r"arr_\d+", name) for name in arrays):
-        arrays = _numbered(path, arrays)
+    numbered = _by_number(path, arrays)
+    parts = numbered or _by_name(path, arrays)
     tensors: dict[str, Tensor] = {}
-    for name, array in arrays.items():
-        key, tensor = _as_torch(path, name, torch.from_numpy(array))
+    for (layer, role), array in parts:
+        key, tensor = _as_torch(path, layer, role, torch.from_numpy(array))
         if key in tensors:
-            raise InputError(f"{path} has {key} twice, the second time as {name}.")
+            raise InputError(f"{path} has {key} twice.")
         tensors[key] = tensor
-    return Foreign(tensors, str(path), ecosystem="keras", maps_last=True)
+    # In the order of the alphabet the tenth layer stands before the second: count them instead.
+    ordered = bool(numbered) or list(arrays) != sorted(arrays)
+    return Foreign(tensors, str(path), ecosystem="keras", maps_last=True, ordered=ordered)
 
 
 def _check_members(path: Path, members: list[zipfile.ZipInfo], budget_bytes: int) -> None:
@@ -122,65 +115,95 @@ def _array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.
     return np.ascontiguousarray(array.astype(dtype.newbyteorder("=")))
 
 
-def _as_torch(path: Path, name: str, tensor: Tensor) -> tuple[str, Tensor]:
-    words = name.removeprefix("model_weights/").split("/")
-    role = words[-1].split(":")[0]
-    if role not in _ROLES:
-        old = _OLD_NAME.fullmatch(role)
-        if old is None and "." in role:
-            words[-1:] = role.rsplit(".", 1)
-            role = words[-1]
-        elif old is not None:
-            # Older than Keras 2: the layer's name is in front, and again in the folder.
-            words, role = [old[1], old[2]], old[2]
-    if role not in _ROLES or len(words) < 2:
-        raise InputError(f"{path}: {name} is no array of a Keras layer (kernel, bias, gamma ..).")
-    layer = words[:-1]
-    half = len(layer) // 2
-    if len(layer) > 1 and len(layer) % 2 == 0 and layer[:half] == layer[half:]:
-        layer = layer[half:]
-    kind = _ROLES[role]
-    if kind == "depthwise":
-        if tensor.dim() != 4:
-            raise InputError(f"{path}: {name} has {tensor.dim()} sides, a depthwise kernel four.")
-        height, width, channels, times = tensor.shape
-        turned = tensor.permute(2, 3, 0, 1).reshape(channels * times, 1, height, width)
-        return f"{'/'.join(layer)}.weight", turned.contiguous()
-    turned = tensor.permute(3, 2, 0, 1) if tensor.dim() == 4 else tensor
-    turned = tensor.T if tensor.dim() == 2 else turned
-    return f"{'/'.join(layer)}.{kind}", turned.contiguous()
+def _by_name(path: Path, arrays: dict[str, np.ndarray]) -> list[Part]:
+    """Layer and role of each array as its name says."""
+    read = layers_and_roles(arrays)
+    parts: list[Part] = []
+    counted: dict[str, list[np.ndarray]] = {}
+    for name, array in arrays.items():
+        found = read[name]
+        if found is None:
+            raise InputError(
+                f"{path}: {name} is no array of a Keras layer (kernel, bias, gamma ..)."
+            )
+        if found[1].startswith(COUNTED):
+            counted.setdefault(found[0], []).append(array)
+            if found[1] != f"{COUNTED}{len(counted[found[0]]) - 1}":
+                raise InputError(f"{path}: the arrays of {found[0]} are not counted 0, 1, 2 ..")
+            continue
+        parts.append((found, array))
+    for layer, several in counted.items():
+        parts += _counted(path, layer, several)
+    return parts
 
 
-def _numbered(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Names for arr_0, arr_1 .. in the order of model.get_weights().
+def _counted(path: Path, layer: str, arrays: list[np.ndarray]) -> list[Part]:
+    """A layer of Keras 3's .weights.h5, whose arrays are counted: a norm has four, all flat."""
+    flat = [array.ndim == 1 for array in arrays]
+    if flat == [True] * 4:
+        return [((layer, role), array) for role, array in zip(_NORM, arrays, strict=True)]
+    if flat in ([False], [False, True]):
+        first = "depthwise" if "depthwise" in layer else "weight"
+        return [
+            ((layer, role), array) for role, array in zip((first, "bias"), arrays, strict=False)
+        ]
+    raise InputError(f"{path}: {layer} has {len(arrays)} arrays that fit no layer known here.")
+
+
+def _as_torch(path: Path, layer: str, role: str, array: Tensor) -> tuple[str, Tensor]:
+    """The key and the tensor in PyTorch's layout."""
+    if role == "depthwise":
+        if array.dim() != 4:
+            raise InputError(f"{path}: the depthwise kernel of {layer} has {array.dim()} sides.")
+        height, width, channels, times = array.shape
+        turned = array.permute(2, 3, 0, 1).reshape(channels * times, 1, height, width)
+        return f"{layer}.weight", turned.contiguous()
+    turned = array.permute(3, 2, 0, 1) if array.dim() == 4 else array
+    turned = array.T if array.dim() == 2 else turned
+    return f"{layer}.{role}", turned.contiguous()
+
+
+def _by_number(path: Path, arrays: dict[str, np.ndarray]) -> list[Part]:
+    """Layers and roles of arrays that have only numbers, in the order of model.get_weights().
 
     An array of two sides or more opens a layer; a bias may follow it, and batch norms of four
-    arrays each (gamma, beta, mean, variance) stand between.
+    arrays each (gamma, beta, mean, variance) stand between. Empty where the arrays have names.
     """
-    named: dict[str, np.ndarray] = {}
+    found = [_NUMBERED.fullmatch(name) for name in arrays]
+    if not all(found) or len({match[1] for match in found if match}) != 1:
+        return []
+    by_number = {
+        int(match[2]): array for match, array in zip(found, arrays.values(), strict=True) if match
+    }
+    start = min(by_number)
+    lacking = [n for n in range(start, start + len(arrays)) if n not in by_number]
+    if start > 1 or lacking:
+        raise InputError(f"{path} lacks number {lacking[0] if lacking else 0} of its arrays.")
+    return _in_order(path, [by_number[number] for number in sorted(by_number)])
+
+
+def _in_order(path: Path, arrays: list[np.ndarray]) -> list[Part]:
+    parts: list[Part] = []
     run: list[np.ndarray] = []
     layer = ""
 
     def close() -> None:
         if len(run) % 4 == 1 and layer:
-            named[f"{layer}/bias"] = run.pop(0)
+            parts.append(((layer, "bias"), run.pop(0)))
         if len(run) % 4:
             raise InputError(f"{path}: {len(run)} arrays behind {layer or 'nothing'} fit no layer.")
         for place in range(0, len(run), 4):
-            norm = f"norm{len(named)}"
-            four = zip("gamma beta moving_mean moving_variance".split(), run[place:], strict=False)
-            named.update({f"{norm}/{role}": array for role, array in four})
+            norm = f"norm{len(parts)}"
+            four = zip(_NORM, run[place : place + 4], strict=True)
+            parts.extend(((norm, role), array) for role, array in four)
         run.clear()
 
-    for number in range(len(arrays)):
-        if f"arr_{number}" not in arrays:
-            raise InputError(f"{path} lacks arr_{number}.")
-        array = arrays[f"arr_{number}"]
+    for number, array in enumerate(arrays):
         if array.ndim < 2:
             run.append(array)
             continue
         close()
         layer = f"layer{number}"
-        named[f"{layer}/kernel"] = array
+        parts.append(((layer, "weight"), array))
     close()
-    return named
+    return parts

@@ -37,7 +37,11 @@ _READERS: list[Reader] = [
     Reader("caffe", looks_like_caffe, read_caffe),
 ]
 _KNOWN_OTHERS = (
-    (b"\x89HDF\r\n", "HDF5; save its arrays with numpy.savez and load that"),
+    (
+        b"\x89HDF\r\n",
+        "HDF5, which is not read here. In Keras: numpy.savez('weights.npz', **{w.path: w.numpy() "
+        "for w in model.weights}) (w.name before Keras 3), and load that",
+    ),
     (b"GGUF", "GGUF, which no network here is kept in"),
     (b"\x1f\x8b", "gzip; unpack it first"),
     (b"BZh", "bzip2; unpack it first"),
@@ -89,6 +93,8 @@ def read(path: str | os.PathLike[str], budget_bytes: int) -> Foreign:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
     if not head:
         raise InputError(f"{path} is empty; it holds no weights.")
+    if head[257:262] == b"ustar":
+        raise InputError(f"{path} is a tar archive; unpack it, or save it with a torch since 0.2.")
     for start, what in _KNOWN_OTHERS:
         if head.startswith(start):
             raise InputError(f"{path} is {what}.")

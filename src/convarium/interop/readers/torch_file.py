@@ -107,7 +107,8 @@ def _check_word(path: Path, code: pickletools.OpcodeInfo, argument: object) -> N
         module, _, name = str(argument).partition(" ")
         if module.split(".")[0] not in _ALLOWED_ROOTS:
             raise InputError(
-                f"{path} would call {module}.{name} when read: code has no place in a weight file."
+                f"{path} would call {module}.{name} when read: code has no place in a weight file. "
+                "If you trust it, save its state dict alone: torch.save(model.state_dict(), ..)."
             )
     elif code.name in ("INST", "OBJ", "STACK_GLOBAL", "EXT1", "EXT2", "EXT4", "NEXT_BUFFER"):
         raise InputError(

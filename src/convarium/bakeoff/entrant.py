@@ -19,7 +19,7 @@ from convarium import __version__
 from convarium.bakeoff.settings import Settings
 from convarium.bakeoff.trained import about_weights
 from convarium.cost.report import cost_of
-from convarium.data import Dataset, Split
+from convarium.data import Dataset, Split, normalised
 from convarium.evaluate import Evaluation, evaluate
 from convarium.facts import model_facts
 from convarium.machine import PeakMemory, Plan
@@ -131,7 +131,7 @@ class Entrant:
                 elif isinstance(event, RunFinished):
                     finished = event
         told = evaluate(model, self.dataset.test, prepare=self.dataset.prepare, plan=plan)
-        save_weights(model, weights, about_weights(self.name, self.dataset))
+        save_weights(model, weights, about_weights(self.name, self.dataset, weights))
         measured: dict[str, Any] = {
             "epochs": finished.epochs,
             "train_seconds": finished.seconds,
@@ -157,7 +157,7 @@ class Entrant:
 def entrant(name: str, dataset: Dataset, settings: Settings) -> Entrant:
     """The network `name` with the recipe that the settings ask for, for this kind of data."""
     recipe = find_recipe(name, dataset.kind, settings.recipe, settings.overrides)
-    return Entrant(name, dataset, recipe, settings)
+    return Entrant(name, normalised(dataset, recipe), recipe, settings)
 
 
 def native_side(name: str) -> int:

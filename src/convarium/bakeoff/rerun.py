@@ -16,7 +16,7 @@ from convarium.bakeoff.entrant import Entrant, native_side
 from convarium.bakeoff.events import NetworkDone, NetworkStarted, RaceEvent, RaceStarted
 from convarium.bakeoff.race import follow, plan_words
 from convarium.bakeoff.settings import Settings
-from convarium.data import Dataset, load_dataset
+from convarium.data import Dataset, load_dataset, normalised
 from convarium.errors import ConvariumError, InputError, UsageError
 from convarium.machine import Plan, describe_machine
 from convarium.recipes import Recipe
@@ -185,7 +185,8 @@ def _entrant(recorded: Recorded) -> Entrant:
     except ConvariumError as error:
         raise InputError(f"{recorded.run}: its data cannot be had: {error}") from error
     _check_data(recorded, dataset, data)
-    return Entrant(name, dataset, _recipe(recorded), settings)
+    recipe = _recipe(recorded)
+    return Entrant(name, normalised(dataset, recipe), recipe, settings)
 
 
 def _data_place(recorded: Recorded) -> str:

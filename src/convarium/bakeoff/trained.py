@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from torch import nn
 
 from convarium import catalog
 from convarium.bakeoff.folder import LOG, WEIGHTS, weights_path
-from convarium.data import Dataset, InputForm, PixelScale
+from convarium.data import Dataset, InputForm
+from convarium.data.packed.fit import LEAST
+from convarium.data.scale_file import read_scale, write_scale
 from convarium.errors import ConvariumError, InputError, UsageError
 from convarium.facts import model_facts
 from convarium.files import home, shown
@@ -46,8 +48,11 @@ class Trained:
         return model
 
 
-def about_weights(network: str, dataset: Dataset) -> dict[str, str]:
-    """What a weights file says of itself, so that it can be used without its race."""
+def about_weights(network: str, dataset: Dataset, weights: Path | None = None) -> dict[str, str]:
+    """What a weights file says of itself, so that it can be used without its race.
+
+    A normalisation that is more than a few numbers goes into a file beside `weights`.
+    """
     form = InputForm.of(dataset)
     return {
         "network": network,
@@ -55,8 +60,7 @@ def about_weights(network: str, dataset: Dataset) -> dict[str, str]:
         "side": str(form.side),
         "decode_side": str(form.decode_side),
         "channels": str(form.channels),
-        "mean": json.dumps(form.scale.mean),
-        "std": json.dumps(form.scale.std),
+        **write_scale(form.scale, weights),
         "data": dataset.name,
     }
 
@@ -74,11 +78,34 @@ def read_trained(weights: Path) -> Trained:
         raise InputError(f"{shown(weights)} cannot be read as safetensors: {error}.") from error
     try:
         return _trained(weights, about)
+    except InputError:
+        raise
     except (KeyError, TypeError, ValueError, RecursionError, ConvariumError) as error:
         says = f"lacks {error}" if isinstance(error, KeyError) else str(error)
         raise InputError(
             f"{shown(weights)}: its metadata {says}. Give weights that bakeoff or train wrote."
         ) from error
+
+
+def scaled_as(dataset: Dataset, weights: Path) -> Dataset:
+    """The data set, normalised as `weights` say that their training was, where they say it.
+
+    Raises:
+        InputError: as `read_trained`, of the normalisation alone.
+    """
+    try:
+        with safe_open(weights, framework="pt") as file:
+            about = file.metadata() or {}
+    except (OSError, SafetensorError):
+        return dataset  # whoever loads the weights says it better
+    if not {"normalise", "mean", "std"} & set(about):
+        return dataset
+    side = dataset.train.images([0]).shape[-1]
+    try:
+        scale = read_scale(about, weights, dataset.channels, side)
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"{shown(weights)}: its metadata {error}. Give other weights.") from error
+    return replace(dataset, scale=scale)
 
 
 def find_trained(run: str, network: str | None = None) -> Trained:
@@ -148,20 +175,10 @@ def _trained(weights: Path, about: Mapping[str, str]) -> Trained:
     if network.task != "classification" or not all(isinstance(name, str) for name in classes):
         raise ValueError("are those of no classification")
     side, decode_side, channels = (int(about[key]) for key in ("side", "decode_side", "channels"))
-    if side != model_facts(network.name).input[1] or not side <= decode_side <= 2 * side:
+    if side != model_facts(network.name).input[1] or not LEAST * side <= decode_side <= 2 * side:
         raise ValueError(f"have a side of {side}, decoded at {decode_side}, not the network's")
-    mean, std = (_numbers(about[key], channels) for key in ("mean", "std"))
-    if channels not in (1, 3) or min(std) <= 0:
-        raise ValueError("have impossible channels or scales")
-    form = InputForm(side, decode_side, channels, PixelScale(mean, std))
+    if channels not in (1, 3):
+        raise ValueError("have impossible channels")
+    scale = read_scale(about, weights, channels, max(side, decode_side))
+    form = InputForm(side, decode_side, channels, scale)
     return Trained(network.name, weights, tuple(classes), form)
-
-
-def _numbers(text: str, count: int) -> tuple[float, ...]:
-    numbers = json.loads(text)
-    if not isinstance(numbers, list) or len(numbers) != count:
-        raise ValueError(f"must have {count} numbers where {text[:40]!r} stands")
-    values = tuple(float(number) for number in numbers)
-    if not all(map(math.isfinite, values)):
-        raise ValueError("have numbers that are not finite")
-    return values

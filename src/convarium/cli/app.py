@@ -29,7 +29,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "train": ("train:train", "Train one network by its short recipe; keep weights and record."),
     "eval": ("eval_:eval_", "Evaluate trained weights: top-1 and top-5 with their interval."),
     "predict": ("predict:predict", "Name what is on pictures, by a trained network."),
-    "data": ("data:app", "Look a folder of pictures over before it is trained on."),
+    "data": ("data:app", "Look pictures over, and what augmentation makes of them."),
     "bakeoff": ("bakeoff:bakeoff", "Race networks on your pictures and draw the picture."),
     "convert": ("convert:convert", "Convert weights of others, or to others' names."),
     "compare": ("compare:compare", "Compare what was run: table, CSV, bubble chart, page."),

@@ -37,9 +37,10 @@ def bakeoff(
     data: Annotated[
         str,
         typer.Option(
-            metavar="digits|FOLDER",
-            help="The digits of scikit-learn, or a folder with one folder of pictures per class, "
-            "or with train/ and val/ of that form.",
+            metavar="digits|FOLDER|FILE",
+            help="The digits of scikit-learn; a folder with one folder of pictures per class, or "
+            "with train/ and val/ of that form; or an .npz file, or a folder with one, with "
+            "MNIST's IDX files or with CIFAR's batches.",
         ),
     ],
     models: Annotated[

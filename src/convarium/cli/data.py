@@ -1,4 +1,4 @@
-"""`convarium data`: verbs on folders of pictures."""
+"""`convarium data`: verbs on pictures before they are trained on."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from convarium.cli.names import complete
 from convarium.cli.output import AsJson, print_json
 from convarium.cli.text import bold, columns
-from convarium.files import printable
+from convarium.files import printable, shown, written_whole
 
 if TYPE_CHECKING:
     from convarium.data.check import Report
@@ -20,7 +21,7 @@ SHOWN = 20  # lines of one kind; --json has all
 _EPILOG = "Example: convarium data check photos/ --json"
 app = typer.Typer(
     name="data",
-    help="Look a folder of pictures over before it is trained on.",
+    help="Look pictures over before they are trained on, and what augmentation makes of them.",
     epilog=_EPILOG,
     add_completion=False,
     rich_markup_mode=None,
@@ -28,18 +29,14 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def _group() -> None:
-    """A group, also while it has one verb."""
-
-
 @app.command()
 def check(
     folder: Annotated[
         Path,
         typer.Argument(
-            metavar="DIR",
-            help="One folder of pictures per class, or train/ and val/ of that form.",
+            metavar="DIR|FILE",
+            help="One folder of pictures per class, or train/ and val/ of that form; or an .npz "
+            "file, or a folder with one, with MNIST's IDX files or with CIFAR's batches.",
         ),
     ],
     as_json: AsJson = False,
@@ -53,8 +50,10 @@ def check(
     Example: convarium data check photos/
     """
     from convarium.data.check import check_folder
+    from convarium.data.packed import check_packed, find_packed
 
-    report = check_folder(folder.expanduser())
+    packed = find_packed(folder.expanduser())
+    report = check_folder(folder.expanduser()) if packed is None else check_packed(packed)
     if as_json:
         verdict = {"refused": report.refused, "spoilt": report.spoilt}
         print_json({"check": {**asdict(report), **verdict}})
@@ -63,8 +62,53 @@ def check(
     return 3 if report.refused else 1 if report.spoilt else 0
 
 
+@app.command()
+def augment(
+    picture: Annotated[Path, typer.Argument(metavar="PICTURE", help="A picture file.")],
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NETWORK",
+            help="Views by this network's recipe; each augmentation when left out.",
+            autocompletion=complete,
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The sheet, a PNG.")] = Path(
+        "augmentations.png"
+    ),
+    seed: Annotated[int, typer.Option(min=0, metavar="S", help="Another seed, other views.")] = 0,
+    count: Annotated[int, typer.Option(min=1, max=12, metavar="N", help="Views in a row.")] = 6,
+) -> None:
+    """Draw a sheet of what augmentation makes of a picture.
+
+    \b
+    Example: convarium data augment photo.jpg
+    Example: convarium data augment photo.jpg --recipe resnet18 --seed 3
+    """
+    from convarium import catalog
+    from convarium.data.pictures import strict_pillow
+    from convarium.data.sheet import augmentation_rows, draw_sheet, recipe_rows
+    from convarium.facts import model_facts
+    from convarium.recipes import recipe_for
+
+    title = shown(picture.name)
+    with strict_pillow():
+        if recipe is None:
+            rows = augmentation_rows(picture, seed=seed, count=count)
+        else:
+            name = catalog.find(recipe).name
+            side = model_facts(name).input[1]
+            found = recipe_for(name, "photographs")
+            rows = recipe_rows(picture, found, seed=seed, count=count, side=side)
+            title = f"{title}, as {name} sees it"
+        sheet = draw_sheet(rows, title)
+    with written_whole(out) as temporary:
+        sheet.save(temporary, format="PNG", optimize=True)
+    print(f"{shown(out)}: {len(rows)} rows, {sheet.width}x{sheet.height} pixels")
+
+
 def _paragraphs(report: Report) -> Iterable[str]:
-    yield f"{report.folder}: {report.pictures:,} pictures"
+    yield f"{report.folder}: {report.pictures:,} pictures{_in_words(report)}"
     if report.form is not None:
         yield f"{bold('Cannot be raced')}\n  {report.form}"
     for title, files in (
@@ -84,6 +128,19 @@ def _paragraphs(report: Report) -> Iterable[str]:
         formats = ", ".join(f"{n:,} {name}" for name, n in report.formats.items())
         yield _listed("Sizes, by the longer side", sizes, right="lrl")
         yield f"median {width:g}x{height:g} pixels; {formats}"
+
+
+def _in_words(report: Report) -> str:
+    """Parts, classes, balance and copies, behind the number of pictures."""
+    if not report.balance:
+        return ""
+    sizes = [f"{sum(counts.values()):,} in {part}" for part, counts in report.balance.items()]
+    counts = [n for part in report.balance.values() for n in part.values()]
+    classes = {name for part in report.balance.values() for name in part}
+    span = f"{min(counts):,}" if min(counts) == max(counts) else f"{min(counts):,}-{max(counts):,}"
+    copies = f"{len(report.twins):,} pairs alike" if report.twins else "no two alike"
+    where = ", ".join(sizes)
+    return f" ({where}) of {len(classes):,} classes, {span} a class and part; {copies}"
 
 
 def _twins(report: Report) -> Iterable[str]:

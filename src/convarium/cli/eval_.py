@@ -16,7 +16,9 @@ def eval_(
     weights: Annotated[
         Path, typer.Option(metavar="FILE", help="A safetensors file that convarium wrote.")
     ],
-    data: Annotated[str, typer.Option(metavar="digits|FOLDER", help="As for `convarium bakeoff`.")],
+    data: Annotated[
+        str, typer.Option(metavar="digits|FOLDER|FILE", help="As for `convarium bakeoff`.")
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Evaluate trained weights on the test part of a data set: top-1, top-5, Wilson's interval.
@@ -27,6 +29,7 @@ def eval_(
     Example: convarium eval lenet5 --weights runs/lenet5-digits-0/last.safetensors --data digits
     """
     from convarium import api, catalog
+    from convarium.bakeoff.trained import scaled_as
     from convarium.data import load_dataset
     from convarium.evaluate import evaluate, wilson_interval
     from convarium.facts import model_facts
@@ -37,6 +40,7 @@ def eval_(
     dataset = load_dataset(data, side=model_facts(row.name).input[1])
     classes, channels = len(dataset.classes), dataset.channels
     model = api.create_model(row.name, num_classes=classes, in_channels=channels, weights=weights)
+    dataset = scaled_as(dataset, weights)
     plan = Plan(available_cores())
     told = evaluate(model, dataset.test, prepare=dataset.prepare, plan=plan)
     scores = {"top1": told.top1_correct, "top5": told.top5_correct}

@@ -25,7 +25,9 @@ MicroBatch = Annotated[
 
 def train(
     name: NetworkName,
-    data: Annotated[str, typer.Option(metavar="digits|FOLDER", help="As for `convarium bakeoff`.")],
+    data: Annotated[
+        str, typer.Option(metavar="digits|FOLDER|FILE", help="As for `convarium bakeoff`.")
+    ],
     recipe: Annotated[
         str, typer.Option(metavar="short|paper|NAME|FILE", help="How to train.")
     ] = "short",

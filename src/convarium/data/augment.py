@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import numpy as np
 import torch
 from torch import Tensor
 
 from convarium.data.counter import Stream, integers
+
+_PAD = {"repeat": "edge", "zero": "constant", "reflect": "reflect"}
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What part of a picture is seen: `side` pixels, from any place where the picture is larger.
+
+    It is shifted by up to `shift_px` each way. Beyond the picture stands what `border` says: its
+    outermost pixels ("repeat"), zeros ("zero"), or the picture mirrored at them ("reflect").
+    `mirror` flips left and right in half of the cases.
+    """
+
+    side: int
+    shift_px: int = 0
+    border: str = "repeat"
+    mirror: bool = False
 
 
 def centre_crop(images: Tensor, side: int) -> Tensor:
@@ -24,10 +44,10 @@ def augment(
     seed: int,
     epoch: int,
 ) -> Tensor:
-    """A training view of each picture: a crop at random, shifted at random, maybe mirrored.
+    """`windows` with a repeated border.
 
     Args:
-        images: (N, C, S, S) uint8; where S is larger than `side`, the crop is drawn from all
+        images: (N, C, S, S) of any type; where S is larger than `side`, the crop is drawn from all
             places, else it is the whole picture.
         ids: (N,) int64 sample ids.
         side: of the result in pixels, at most S.
@@ -37,31 +57,41 @@ def augment(
         epoch: draws differ from epoch to epoch.
 
     Returns:
-        (N, C, side, side) uint8.
+        (N, C, side, side) of the same type.
     """
-    numbers = ids.numpy()
-    room = images.shape[-1] - side + 1
-    span = 2 * shift_px + 1
+    return windows(images, ids, Window(side, shift_px, mirror=mirror), seed=seed, epoch=epoch)
 
-    def offset(crop: Stream, shift: Stream) -> Tensor:
+
+def windows(images: Tensor, ids: Tensor, window: Window, *, seed: int, epoch: int) -> Tensor:
+    """A view of each picture: (N, C, S, S) of any type -> (N, C, side, side) of the same.
+
+    Args:
+        images: S at least the window's side; more than its shift where the border is "reflect".
+        ids: (N,) int64 sample ids.
+        window: how views are drawn.
+        seed: of the run.
+        epoch: draws differ from epoch to epoch.
+    """
+    numbers, side, reach = ids.numpy(), window.side, window.shift_px
+    room, span = images.shape[-1] - side + 1, 2 * reach + 1
+
+    def offsets(crop: Stream, shift: Stream) -> list[int]:
+        """Places in the picture with its border."""
         places = integers(seed, crop, epoch, numbers, room)
-        return torch.from_numpy(places + integers(seed, shift, epoch, numbers, span) - shift_px)
+        return (places + integers(seed, shift, epoch, numbers, span)).tolist()
 
-    top = offset(Stream.CROP_TOP, Stream.SHIFT_DOWN)
-    left = offset(Stream.CROP_LEFT, Stream.SHIFT_RIGHT)
-    flips = torch.zeros(len(ids), dtype=torch.bool)
-    if mirror:
-        flips = torch.from_numpy(integers(seed, Stream.MIRROR, epoch, numbers, 2)) == 1
-    return _windows(images, top, left, side, flips)
-
-
-def _windows(images: Tensor, top: Tensor, left: Tensor, side: int, flips: Tensor) -> Tensor:
-    """A side x side window of each picture; beyond the border the border is repeated."""
-    steps = torch.arange(side)
-    last = images.shape[-1] - 1
-    rows = (top[:, None] + steps).clamp_(0, last)  # (N, side)
-    columns = (left[:, None] + steps).clamp_(0, last)
-    columns = torch.where(flips[:, None], columns.flip(1), columns)
-    batch = torch.arange(len(images))[:, None, None, None]
-    maps = torch.arange(images.shape[1])[None, :, None, None]
-    return images[batch, maps, rows[:, None, :, None], columns[:, None, None, :]]
+    tops = offsets(Stream.CROP_TOP, Stream.SHIFT_DOWN)
+    lefts = offsets(Stream.CROP_LEFT, Stream.SHIFT_RIGHT)
+    flips = [False] * len(ids)
+    if window.mirror:
+        flips = (integers(seed, Stream.MIRROR, epoch, numbers, 2) == 1).tolist()
+    pixels = images.numpy()
+    if reach:
+        pad = ((0, 0), (0, 0), (reach, reach), (reach, reach))
+        pixels = np.pad(pixels, pad, mode=_PAD[window.border])  # type: ignore[call-overload]
+    views = np.empty((*pixels.shape[:2], side, side), pixels.dtype)
+    # A copy a picture is several times as fast as one index of four arrays for all of them.
+    for place, (top, left, flip) in enumerate(zip(tops, lefts, flips, strict=True)):
+        part = pixels[place, :, top : top + side, left : left + side]
+        views[place] = part[:, :, ::-1] if flip else part
+    return torch.from_numpy(views)

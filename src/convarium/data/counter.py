@@ -26,7 +26,10 @@ class Stream(IntEnum):
     MIRROR = 6
     DROPOUT = 7
     INIT = 8
-    STEP = 32  # what a step draws for its whole batch
+    BOX = 32  # of a resized crop: 64 draws a sample
+    PCA = 33  # two draws a channel
+    JITTER = 34  # three factors and their order
+    STEP = 35  # what a step draws for its whole batch
 
 
 def draw(seed: int, stream: Stream, step: int, ids: npt.ArrayLike) -> npt.NDArray[np.uint64]:
@@ -56,6 +59,24 @@ def integers(
 ) -> npt.NDArray[np.int64]:
     """Whole numbers in 0 .. count-1, one a sample id."""
     return (draw(seed, stream, step, ids) % np.uint64(count)).astype(np.int64)
+
+
+def shares(
+    seed: int, stream: Stream, step: int, ids: npt.ArrayLike, count: int
+) -> npt.NDArray[np.float64]:
+    """(N, count) numbers in [0, 1), evenly spread, `count` a sample id; 64 at most."""
+    counters = np.asarray(ids, dtype=np.uint64)[:, None] * np.uint64(64)
+    bits = draw(seed, stream, step, counters + np.arange(count, dtype=np.uint64))
+    return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def normals(
+    seed: int, stream: Stream, step: int, ids: npt.ArrayLike, count: int
+) -> npt.NDArray[np.float64]:
+    """(N, count) numbers of the standard normal distribution, by Box and Muller's transform."""
+    even = shares(seed, stream, step, ids, 2 * count)
+    radius = np.sqrt(-2 * np.log1p(-even[:, :count]))
+    return radius * np.cos(2 * np.pi * even[:, count:])
 
 
 def order(seed: int, epoch: int, size: int) -> npt.NDArray[np.int64]:

@@ -14,23 +14,27 @@ import torch
 from torch import Tensor
 
 from convarium.data.augment import centre_crop
-from convarium.data.model import Dataset, PixelScale
+from convarium.data.model import Dataset, Scale
+from convarium.data.packed.fit import fit
 from convarium.data.pictures import BadPicturesError, decode, strict_pillow
 
 
 @dataclass(frozen=True, slots=True)
 class InputForm:
-    """Sides in pixels: files are decoded at `decode_side`, the middle of `side` is taken."""
+    """Sides in pixels: files are decoded at `decode_side`, the middle of `side` is taken.
+
+    A `decode_side` below `side`: the picture is centred on a background of 0.
+    """
 
     side: int
     decode_side: int
     channels: int
-    scale: PixelScale
+    scale: Scale
 
     @classmethod
     def of(cls, dataset: Dataset) -> InputForm:
         """As the data set's own test pictures are read."""
-        decode_side = dataset.train.images([0]).shape[-1]
+        decode_side = dataset.drawn_px or dataset.train.images([0]).shape[-1]
         return cls(dataset.side, decode_side, dataset.channels, dataset.scale)
 
     def read(self, paths: Sequence[Path]) -> tuple[Tensor, list[Path], dict[Path, str]]:
@@ -42,7 +46,10 @@ class InputForm:
         bad = {path: found for path, found in outcomes if isinstance(found, str)}
         shape = (0, self.channels, self.decode_side, self.decode_side)
         pixels = np.stack([p for _, p in good]) if good else np.empty(shape, np.uint8)
-        images = self.scale(centre_crop(torch.from_numpy(pixels), self.side))
+        drawn = torch.from_numpy(pixels)
+        if self.decode_side < self.side:
+            drawn = fit(drawn, self.side, self.channels)
+        images = self.scale(centre_crop(drawn, self.side))
         return images, [path for path, _ in good], bad
 
 

@@ -1,4 +1,4 @@
-"""A data set by its name or folder."""
+"""A data set by its name, folder or file."""
 
 from __future__ import annotations
 
@@ -11,14 +11,20 @@ from torch import Tensor
 
 from convarium.data.digits import load_digits
 from convarium.data.folder import OR_SKIP, Listing, find_bad, list_folder, refuse_bad
-from convarium.data.model import Dataset, InMemory, OnDisk, Split, Store, measure_scale
+from convarium.data.model import (
+    MEMORY_BOUND,
+    Dataset,
+    InMemory,
+    OnDisk,
+    Split,
+    Store,
+    measure_scale,
+)
+from convarium.data.packed import find_packed, load_packed, read_packed
+from convarium.data.packed.sets import PHOTO_SIDE, SMALL_SIDE, kind_of
 from convarium.data.pictures import BadPicturesError
 from convarium.errors import InputError, UsageError
 from convarium.files import shown
-
-SMALL_SIDE = 32
-PHOTO_SIDE = 224
-MEMORY_BOUND = 1_000_000_000  # bytes of decoded pictures that are kept in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,11 @@ def survey_dataset(spec: str, *, skip_bad: bool = False) -> Survey:
     if spec == "digits":
         digits = load_digits()
         return Survey(digits.name, digits.kind, digits.classes, len(digits.train), len(digits.test))
+    packed = find_packed(Path(spec).expanduser())
+    if packed is not None:
+        arrays, _ = read_packed(packed)
+        sizes = (len(arrays.y_train), len(arrays.y_test))
+        return Survey(packed.name, kind_of(arrays), arrays.classes, *sizes)
     listing = _listing(spec, skip_bad)
     test_size = sum(listing.held)
     return Survey(
@@ -68,8 +79,9 @@ def load_dataset(
     of `side`, so that training can crop at random and the test takes the centre.
 
     Args:
-        spec: "digits", or a folder with one folder of pictures per class, or with train/ and
-            val/ (or test/) of that form.
+        spec: "digits"; a folder with one folder of pictures per class, or with train/ and val/
+            (or test/) of that form; an .npz file, or a folder with one, with MNIST's IDX files or
+            with CIFAR's batches (`convarium.data.packed`).
         side: of the network's input in pixels; 32 for small pictures, 224 for photographs.
         channels: 1 or 3; when None, 1 where every picture is grey, else 3.
         seed: of the run; the split between training and test does not depend on it.
@@ -87,6 +99,9 @@ def load_dataset(
         raise UsageError(f"side must be at least 1 pixel, not {side}.")
     if spec == "digits":
         return load_digits(side=side, channels=channels)
+    packed = find_packed(Path(spec).expanduser())
+    if packed is not None:
+        return load_packed(packed, side, channels)
     return _of_folder(_listing(spec, skip_bad), side, channels, checked=skip_bad)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +16,8 @@ from torch import Tensor
 
 from convarium.data.augment import centre_crop
 from convarium.data.pictures import BadPicturesError, decode, strict_pillow
+
+MEMORY_BOUND = 1_000_000_000  # bytes of decoded pictures that are kept in memory
 
 
 class Store(Protocol):
@@ -89,6 +91,13 @@ class Split:
         return Split(self.labels[chosen], names, self.store, self.rows[chosen])
 
 
+class Scale(Protocol):
+    """Levels -> a network's input; `convarium.data.normalise` has the kinds."""
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) levels 0 to 255, of any type -> the same shape in float32."""
+
+
 @dataclass(frozen=True, slots=True)
 class PixelScale:
     """uint8 -> float32 with mean 0 and deviation 1 per channel; both are shares of 255."""
@@ -97,7 +106,7 @@ class PixelScale:
     std: tuple[float, ...]
 
     def __call__(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) uint8 -> the same shape in float32."""
+        """(N, C, H, W) levels 0 to 255 -> the same shape in float32."""
         mean = torch.tensor(self.mean).view(-1, 1, 1) * 255
         std = torch.tensor(self.std).view(-1, 1, 1) * 255
         return (images.float() - mean) / std
@@ -119,8 +128,9 @@ class Dataset:
     test: Split
     fingerprint: str  # SHA-256 of names, labels, split, and pixels or file sizes
     source: str  # where it came from, in words
-    scale: PixelScale
+    scale: Scale
     skipped: tuple[tuple[str, str], ...] = ()  # bad files that were left out: name, reason
+    drawn_px: int | None = None  # side of the pictures within a border that fills them up
 
     def prepare(self, images: Tensor) -> Tensor:
         """Pictures of a split as a network takes them at test: centre crop, scaled to float32."""
@@ -132,15 +142,35 @@ def measure_scale(split: Split, *, most: int = 2048) -> PixelScale:
     from convarium.data.counter import order
 
     indices = torch.from_numpy(order(0, 0, len(split)))[:most]
-    total = torch.zeros(0)
-    square = torch.zeros(0)
+    return _scale_of(split.images(part).double().div_(255) for part in indices.split(128))
+
+
+def measure_exact_scale(split: Split) -> PixelScale:
+    """Mean and deviation of each channel over the whole split, summed in whole numbers."""
+    parts = torch.arange(len(split)).split(1024)
+    total = square = torch.zeros((), dtype=torch.int64)
     pixels = 0
-    for part in indices.split(128):
-        images = split.images(part).double().div_(255)
+    for part in parts:
+        levels = split.images(part).to(torch.int32)
+        total = total + levels.sum((0, 2, 3))
+        square = square + (levels * levels).sum((0, 2, 3))
+        pixels += levels.shape[0] * levels.shape[2] * levels.shape[3]
+    return _scale(total.double() / 255, square.double() / 255**2, pixels)
+
+
+def _scale_of(batches: Iterable[Tensor]) -> PixelScale:
+    """Mean and deviation of each channel of (N, C, H, W) float64 pictures in [0, 1]."""
+    total = square = torch.zeros(0)
+    pixels = 0
+    for images in batches:
         sums, squares = images.sum((0, 2, 3)), images.square().sum((0, 2, 3))
         total = total + sums if pixels else sums
         square = square + squares if pixels else squares
         pixels += images.shape[0] * images.shape[2] * images.shape[3]
+    return _scale(total, square, pixels)
+
+
+def _scale(total: Tensor, square: Tensor, pixels: int) -> PixelScale:
     mean = total / pixels
     # A picture of one colour has deviation 0: one grey level stands for it.
     std = (square / pixels - mean.square()).clamp_min(0).sqrt().clamp_min(1 / 255)

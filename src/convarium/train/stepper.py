@@ -11,7 +11,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from convarium.data import Dataset, Split, augment, centre_crop
+from convarium.data import Dataset, Split, Views, training_views
 from convarium.data.counter import Stream, draw, order
 from convarium.errors import ExhaustedError
 from convarium.evaluate import evaluate
@@ -46,11 +46,13 @@ class Stepper:
     seconds: float = 0.0
     optimizer: torch.optim.Optimizer | None = None
     mean: Polyak | None = None
+    views: Views | None = None
 
     def start(self, trained: Mapping[str, Tensor] | None) -> None:
         """Places the network, draws weights anew where the recipe says so, copies those trained."""
         with self._timed(Stream.INIT, 0):
             self.plan.place(self.model).train()
+            self.views = training_views(self.dataset, self.recipe, self.split)
             if self.recipe.init == "unit_variance":
                 ids = torch.from_numpy(order(self.seed, 0, len(self.split)))
                 images = self.dataset.prepare(self.split.images(ids[:INIT_SAMPLES]))
@@ -167,19 +169,8 @@ class Stepper:
         self.micro_batch = max(LEAST_MICRO_BATCH, (now + 1) // 2)
 
     def _views(self, ids: Tensor, epoch: int) -> Tensor:
-        images = self.split.images(ids)
-        if not self.recipe.crop:
-            images = centre_crop(images, self.dataset.side)
-        views = augment(
-            images,
-            ids,
-            side=self.dataset.side,
-            shift_px=self.recipe.shift_px,
-            mirror=self.recipe.mirror,
-            seed=self.seed,
-            epoch=epoch,
-        )
-        return self.dataset.scale(views)
+        assert self.views is not None
+        return self.views(ids, seed=self.seed, epoch=epoch)
 
     def _labels(self, ids: Tensor) -> Tensor:
         return self.split.labels[ids].to(self.plan.device)

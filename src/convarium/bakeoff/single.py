@@ -164,7 +164,7 @@ class _Single:
         except BaseException as error:
             _note_failure(log, error)
             raise
-        again = {"resumed_from_step": self.resumed_from_step, "exact": self.exact}
+        again: dict[str, Any] = {"resumed_from_step": self.resumed_from_step, "exact": self.exact}
         kept = {"key": one.key, "config": one.config, "steps": training.at.step, **again}
         log.write("result", **kept, result=result_to_dict(result))
         log.write("end", status="done")
@@ -215,7 +215,8 @@ class _Single:
     def _plan_of(self, resume: Checkpoint) -> Plan:
         """The checkpoint's plan, with what the user asks for otherwise."""
         s = self.one.settings
-        asked = {"threads": s.threads, "layout": s.layout, "precision": s.precision}
+        asked: dict[str, Any] = {"threads": s.threads, "layout": s.layout}
+        asked["precision"] = s.precision
         asked["micro_batch"] = s.micro_batch
         try:
             plan = Plan(**resume.about["plan"])

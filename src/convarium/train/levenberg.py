@@ -63,7 +63,7 @@ def gauss_newton_diagonal(
             outputs = functional_call(model, parameters, (image[None],))
             return (outputs[0] if isinstance(outputs, (tuple, list)) else outputs)[0]
 
-        logits, pull = vjp(answer, trained)
+        logits, pull = vjp(answer, trained)[:2]
         values, vectors = torch.linalg.eigh(hessian(lambda z: loss(z[None], label[None]))(logits))
         roots = vectors.mT * values.clamp_min(0).sqrt()[:, None]  # their squares' sum is H
         (rows,) = vmap(pull)(roots)  # each (classes, *parameter)

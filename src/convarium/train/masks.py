@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from convarium.data.counter import Stream, draw
 
 _LOW = 0x7FFFFFFF
+_SERVED = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 
 
 @contextmanager
@@ -33,28 +34,28 @@ def masks_by_sample(model: nn.Module, seed: int, step: int, ids: Tensor) -> Iter
         step: number of the step.
         ids: (N,) sample ids of the pictures that the model is about to see.
     """
-    layers = [layer for layer in model.modules() if _is_served(layer)]
-    words = draw(seed, Stream.DROPOUT, step, ids.numpy()) if layers else []
-    keys = torch.tensor([[int(w) & _LOW, int(w) >> 33] for w in words], dtype=torch.int32)
+    layers = [layer for layer in model.modules() if isinstance(layer, _SERVED)]
+    layers = [layer for layer in layers if layer.training and layer.p > 0]
+    if not layers:
+        yield
+        return
+    words = draw(seed, Stream.DROPOUT, step, ids.numpy()).tolist()
+    keys = torch.tensor([[word & _LOW, word >> 33] for word in words], dtype=torch.int32)
     try:
         for layer in layers:
-            layer.forward = partial(_serve, layer, keys)
+            layer.__dict__["forward"] = partial(_serve, layer, keys)
         yield
     finally:
         for layer in layers:
             layer.__dict__.pop("forward", None)
 
 
-def _is_served(layer: nn.Module) -> bool:
-    kinds = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
-    return isinstance(layer, kinds) and layer.training and layer.p > 0
-
-
-def _serve(layer: nn.Dropout, keys: Tensor, x: Tensor) -> Tensor:
+def _serve(layer: nn.Module, keys: Tensor, x: Tensor) -> Tensor:
     call = int(torch.randint(_LOW, (1,), device="cpu"))
+    p: float = layer.p  # type: ignore[assignment]
     shape = x.shape if isinstance(layer, nn.Dropout) else (*x.shape[:2], *[1] * (x.dim() - 2))
-    kept = keep(keys.to(x.device), call, shape, 1 - layer.p).to(x.dtype)
-    return x * (kept.div_(1 - layer.p) if layer.p < 1 else kept)
+    kept = keep(keys.to(x.device), call, shape, 1 - p).to(x.dtype)
+    return x * (kept.div_(1 - p) if p < 1 else kept)
 
 
 def keep(keys: Tensor, call: int, shape: tuple[int, ...], share: float) -> Tensor:

@@ -101,7 +101,7 @@ class Polyak:
 
 def named_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """The optimiser's tensors as "parameter/what", for a checkpoint."""
-    names = {p: name for name, p in model.named_parameters()}
+    names: dict[Tensor, str] = {p: name for name, p in model.named_parameters()}
     return {
         f"{names[p]}/{what}": value
         for p, state in optimizer.state.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -33,8 +34,21 @@ def save_weights(
     with written_whole(path) as temporary:
         try:
             save_file(tensors, temporary, metadata=metadata)
+            _sort_metadata(temporary)
         except SafetensorError as error:
             raise of_the_system(error) from error
+
+
+def _sort_metadata(path: Path) -> None:
+    """The metadata of a safetensors file in alphabetical order: it comes in another each time."""
+    with path.open("r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        if len(text) <= length:
+            file.seek(8)
+            file.write(text.ljust(length))
 
 
 def of_the_system(error: SafetensorError) -> OSError:

@@ -210,17 +210,36 @@ def say_skipped(dataset: Dataset, tell: Callable[[str], None]) -> None:
 def follow(name: str, listen: Listener) -> Callable[[Event], None]:
     """Turns the events of one network's training into the race's."""
     start: list[RunStarted] = []
-    latest: list[float | None] = [None]
+    latest: list[StepDone] = []  # the last two at which the loss was read
 
     def told(event: Event) -> None:
         if isinstance(event, RunStarted):
             start.append(event)
         elif isinstance(event, StepDone):
-            latest[0] = event.loss if event.loss is not None else latest[0]
-            done = _share(event, start[0])
-            listen(NetworkProgress(name, done, event.epoch, latest[0], event.seconds))
+            if event.loss is not None:
+                latest[:] = [*latest[-1:], event]
+            listen(_progress(name, event, latest, start[0]))
 
     return told
+
+
+def _progress(
+    name: str, step: StepDone, latest: list[StepDone], start: RunStarted
+) -> NetworkProgress:
+    """How far a training is; its speed is that between the last two readings."""
+    read = latest[-1] if latest else step
+    seconds = read.seconds - latest[0].seconds if latest else 0.0
+    images = (read.step - (latest[0] if latest else step).step) * start.train_size
+    return NetworkProgress(
+        name,
+        _share(step, start),
+        step.epoch,
+        read.loss,
+        step.seconds,
+        step.lr,
+        images / start.steps_per_epoch / seconds if seconds > 0 else None,
+        read.grad_norms,
+    )
 
 
 def check_plan(settings: Settings) -> None:

@@ -116,3 +116,7 @@ def test_a_norm_that_is_not_finite_is_passed_over() -> None:
     for value in (2.0, float("inf"), 4.0):
         tally.add(torch.tensor([value]))
     assert tally.means() == {"a": 3.0}
+
+
+def test_a_network_without_matrices_has_no_stages() -> None:
+    assert gradient_norms(stages_of(nn.BatchNorm2d(3))).tolist() == []

@@ -85,7 +85,7 @@ class _Race:
             raise
         log.write("end", status="done")
         first = next(iter(self.entrants.values()))
-        return _race(self.settings, first.dataset, machine, results, started)
+        return race_of(self.settings, first.dataset, machine, results, started)
 
     def _dataset(self, name: str) -> Dataset:
         """The data at the side that the network takes; loaded once a side."""
@@ -158,11 +158,17 @@ class _Race:
         return [self.results[name] for name in names]
 
 
-def _race(
-    settings: Settings, data: Dataset, machine: dict[str, Any], results: list[Result], started: str
+def race_of(
+    settings: Settings,
+    data: Dataset,
+    machine: dict[str, Any],
+    results: list[Result],
+    started: str,
+    *,
+    timed: bool = True,
 ) -> Race:
-    """Everything about a finished race as one value."""
-    done = [r for r in results if r.status == "done"]
+    """Everything about a finished race as one value; no fronts where nothing was timed."""
+    done = [r for r in results if r.status == "done" and timed]
     accuracy = {r.model: r.top1_correct / r.top1_total for r in done}
     front_time = front({r.model: (accuracy[r.model], r.ms_batch1) for r in done})
     front_size = front({r.model: (accuracy[r.model], r.megabytes) for r in done})
@@ -180,7 +186,7 @@ def _race(
         results=tuple(results),
         front_time=front_time,
         front_size=front_size,
-        sentence=sentence(front_time, front_size),
+        sentence=sentence(front_time, front_size) if timed else "",
         skipped=len(data.skipped),
     )
 

@@ -57,7 +57,7 @@ def gradient_norms(stages: Mapping[str, list[nn.Parameter]]) -> Tensor:
             norms.append(torch.stack([norm.float() for norm in own]).norm())
         else:
             norms.append(torch.zeros((), device=parameters[0].device))
-    return torch.stack(norms)
+    return torch.stack(norms) if norms else torch.zeros(0)
 
 
 class NormTally:

@@ -208,7 +208,15 @@ def _told(one: Entrant, unavailable: dict[str, str]) -> dict[str, Any]:
 
 
 def _point(epoch: EpochDone) -> EpochPoint:
-    return EpochPoint(epoch.epoch, epoch.loss, epoch.train_top1, epoch.seconds)
+    return EpochPoint(
+        epoch.epoch,
+        epoch.loss,
+        epoch.train_top1,
+        epoch.seconds,
+        epoch.error,
+        epoch.lr,
+        epoch.grad_norms,
+    )
 
 
 def _hash(told: object) -> str:

@@ -43,6 +43,9 @@ class NetworkProgress:
     epoch: int
     loss: float | None
     seconds: float
+    lr: float = 0.0
+    images_per_second: float | None = None  # over the last few steps
+    grad_norms: dict[str, float] | None = None  # by stage, as last read
 
 
 @dataclass(frozen=True, slots=True)

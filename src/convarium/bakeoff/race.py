@@ -90,7 +90,7 @@ class _Race:
         log.write("end", status="done")
         first = next(iter(self.entrants.values()))
         raced, earlier = ([self.results[name] for name in some] for some in (names, self.earlier))
-        return _race(self.settings, first.dataset, machine, raced, earlier=earlier, started=started)
+        return race_of(self.settings, first.dataset, machine, raced, started, earlier=earlier)
 
     def _dataset(self, name: str) -> Dataset:
         """The data at the side that the network takes; loaded once a side."""
@@ -182,16 +182,17 @@ def whole_folder(race: Race) -> Race:
     return replace(race, results=results, **_fronts(results))
 
 
-def _race(
+def race_of(
     settings: Settings,
     data: Dataset,
     machine: dict[str, Any],
     results: Sequence[Result],
-    *,
-    earlier: Sequence[Result],
     started: str,
+    *,
+    earlier: Sequence[Result] = (),
+    timed: bool = True,
 ) -> Race:
-    """Everything about a finished race as one value."""
+    """Everything about a finished race as one value; no fronts where nothing was timed."""
     return Race(
         data=data.name,
         classes=data.classes,
@@ -206,7 +207,7 @@ def _race(
         results=tuple(results),
         skipped=len(data.skipped),
         earlier=tuple(earlier),
-        **_fronts(results),
+        **_fronts(results if timed else ()),
     )
 
 
@@ -219,7 +220,7 @@ def _fronts(results: Iterable[Result]) -> dict[str, Any]:
     return {
         "front_time": front_time,
         "front_size": front_size,
-        "sentence": sentence(front_time, front_size),
+        "sentence": sentence(front_time, front_size) if done else "",
     }
 
 
@@ -248,17 +249,36 @@ def say_skipped(dataset: Dataset, tell: Callable[[str], None]) -> None:
 def follow(name: str, listen: Listener) -> Callable[[Event], None]:
     """Turns the events of one network's training into the race's."""
     start: list[RunStarted] = []
-    latest: list[float | None] = [None]
+    latest: list[StepDone] = []  # the last two at which the loss was read
 
     def told(event: Event) -> None:
         if isinstance(event, RunStarted):
             start.append(event)
         elif isinstance(event, StepDone):
-            latest[0] = event.loss if event.loss is not None else latest[0]
-            done = _share(event, start[0])
-            listen(NetworkProgress(name, done, event.epoch, latest[0], event.seconds))
+            if event.loss is not None:
+                latest[:] = [*latest[-1:], event]
+            listen(_progress(name, event, latest, start[0]))
 
     return told
+
+
+def _progress(
+    name: str, step: StepDone, latest: list[StepDone], start: RunStarted
+) -> NetworkProgress:
+    """How far a training is; its speed is that between the last two readings."""
+    read = latest[-1] if latest else step
+    seconds = read.seconds - latest[0].seconds if latest else 0.0
+    images = (read.step - (latest[0] if latest else step).step) * start.train_size
+    return NetworkProgress(
+        name,
+        _share(step, start),
+        step.epoch,
+        read.loss,
+        step.seconds,
+        step.lr,
+        images / start.steps_per_epoch / seconds if seconds > 0 else None,
+        read.grad_norms,
+    )
 
 
 def check_plan(settings: Settings) -> None:

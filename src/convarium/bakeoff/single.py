@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from convarium.bakeoff.entrant import Entrant, entrant, native_side
 from convarium.bakeoff.events import NetworkDone, NetworkStarted, RaceEvent, RaceStarted
 from convarium.bakeoff.folder import LOG, WEIGHTS, alone_in, is_sound, tidy
-from convarium.bakeoff.race import check_plan, follow, plan_words, say_skipped, start_of
+from convarium.bakeoff.race import check_plan, follow, plan_words, race_of, say_skipped, start_of
 from convarium.bakeoff.settings import Settings
 from convarium.bakeoff.trained import find_trained
 from convarium.data import load_dataset
@@ -20,8 +20,9 @@ from convarium.errors import InputError, StoppedError, UsageError
 from convarium.files import shown
 from convarium.machine import Plan, describe_machine
 from convarium.recipes import told as differing
-from convarium.records import Result, RunLog, read_events
+from convarium.records import Race, Result, RunLog, read_events
 from convarium.records.codec import result_from_dict, result_to_dict
+from convarium.records.events import now
 from convarium.train import (
     Checkpoint,
     DivergedError,
@@ -35,6 +36,7 @@ from convarium.train import (
 from convarium.train import checkpoint as checkpoints
 from convarium.train.position import exactness
 from convarium.train.signals import Stop, listening
+from convarium.train.tensorboard import Board
 
 FOLDER = "checkpoints"
 Tell = Callable[[str], None]
@@ -46,12 +48,14 @@ class Keeping:
 
     `resume` is "auto" (from the folder's newest checkpoint), "never", or a checkpoint's place.
     `init_from` is a run, folder or weights file whose layers of equal names are copied.
+    `board` is a folder for TensorBoard's log.
     """
 
     resume: str = "auto"
     steps: int = checkpoints.STEPS
     seconds: float = checkpoints.SECONDS
     init_from: str | None = None
+    board: Path | None = None
 
     def __post_init__(self) -> None:
         if self.steps < 1 or not self.seconds > 0:
@@ -70,6 +74,7 @@ class Outcome:
     weights: Path
     resumed_from_step: int = 0
     exact: bool = True
+    race: Race | None = None  # the run as a race of one, for its page
 
 
 def train_one(
@@ -94,11 +99,12 @@ def train_one(
     with alone_in(settings.out), listening() as stop:
         for cut_off in tidy(settings.out):
             tell(cut_off)
-        s = settings
+        s, started = settings, now()
         dataset = load_dataset(s.data, side=native_side(name), seed=s.seed, skip_bad=s.skip_bad)
         say_skipped(dataset, tell)
         single = _Single(entrant(name, dataset, s), keeping or Keeping(), stop, listen, tell)
-        return single.finished() or single.run()
+        outcome = single.finished() or single.run()
+        return replace(outcome, race=_as_race(single.one, outcome.result, started))
 
 
 @dataclass
@@ -152,6 +158,7 @@ class _Single:
         sizes = (len(dataset.train), len(dataset.test), len(dataset.classes))
         self.listen(RaceStarted(dataset.name, *sizes, (one.name,), ()))
         resume = self._checkpoint()
+        board = Board(self.keeping.board) if self.keeping.board else None
         told = start_of(settings, dataset, [one.name])
         machine = describe_machine()
         log = RunLog("train", self._out, tell=self.tell, machine=machine, **told)
@@ -162,10 +169,13 @@ class _Single:
             self.tell(differing(one.recipe, one.name))
             self.listen(NetworkStarted(one.name, 1, one.epochs, settings.minutes, plan, 1.0))
             weights = self._out / WEIGHTS
-            result = one.run(training, weights, self._follow(log))
+            result = one.run(training, weights, self._follow(log, board))
         except BaseException as error:
             _note_failure(log, error)
             raise
+        finally:
+            if board is not None:
+                board.close()
         again: dict[str, Any] = {"resumed_from_step": self.resumed_from_step, "exact": self.exact}
         kept = {"key": one.key, "config": one.config, "steps": training.at.step, **again}
         log.write("result", **kept, result=result_to_dict(result))
@@ -238,12 +248,14 @@ class _Single:
             )
         return load_file(find_trained(place).weights)
 
-    def _follow(self, log: RunLog) -> Callable[[Event], None]:
+    def _follow(self, log: RunLog, board: Board | None) -> Callable[[Event], None]:
         """Hands events on, and notes the resume and the memory that ran out."""
         hand_on = follow(self.one.name, self.listen)
 
         def told(event: Event) -> None:
             hand_on(event)
+            if board is not None:
+                board.listen(event)
             if isinstance(event, Resumed):
                 self.resumed_from_step, self.exact = event.step, event.exact
                 log.write("resumed", step=event.step, exact=event.exact, changed=event.changed)
@@ -256,6 +268,12 @@ class _Single:
                 )
 
         return told
+
+
+def _as_race(one: Entrant, result: Result, started: str) -> Race:
+    """The run as its page takes it; the sentence is the recipe's."""
+    parts = (one.settings, one.dataset, describe_machine(), [result], started)
+    return replace(race_of(*parts, timed=False), sentence=_recipe_words(one))
 
 
 def _resumed_words(event: Resumed) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from convarium.records import Result
 
 
+EVERY = 10.0  # seconds between two lines where there is no bar
+
+
 @contextmanager
 def watch() -> Iterator[Watcher]:
     """A watcher whose bar is gone when the block ends."""
@@ -35,10 +39,14 @@ def watch() -> Iterator[Watcher]:
 
 
 class Watcher:
-    """Follows a race. `finished` counts the networks that are trained, kept ones included."""
+    """Follows a race. `finished` counts the networks that are trained, kept ones included.
 
-    def __init__(self, console: Console) -> None:
+    Where the console is no terminal, a line is written every `every` seconds instead of a bar.
+    """
+
+    def __init__(self, console: Console, every: float = EVERY) -> None:
         self.finished = 0
+        self._every, self._told = every, time.monotonic()
         self._console = console
         self._models: tuple[str, ...] = ()
         self._now: NetworkStarted | None = None
@@ -97,19 +105,25 @@ class Watcher:
 
     def _network_started(self, event: NetworkStarted) -> None:
         self._now = event
+        self._told = time.monotonic()
         self._replace_bar(f"{self._number(event.model)}{event.model:<24}", event.plan)
 
     def _network_progress(self, event: NetworkProgress) -> None:
-        if self._bar is None or self._now is None or self._progress.disable:
+        if self._now is None:
             return
-        loss = "" if event.loss is None else f", loss {event.loss:.3f}"
         of = f" of {self._now.epochs}" if self._now.epochs else ""
+        what = f"epoch {event.epoch}{of}{_numbers(event)}"
         left = ""
         if event.done > 0.02:
             own = event.seconds / event.done
-            left = f"race {clock(own * (1 / self._now.share - event.done))} left"
-        what = f"epoch {event.epoch}{of}{loss}"
-        self._progress.update(self._bar, completed=event.done, what=what, left=left)
+            left = f"{clock(own * (1 / self._now.share - event.done))} left"
+            left = left if self.count == 1 else f"race {left}"
+        if self._bar is not None and not self._progress.disable:
+            self._progress.update(self._bar, completed=event.done, what=what, left=left)
+        elif time.monotonic() - self._told >= self._every:
+            self._told = time.monotonic()
+            done = f"{100 * event.done:.0f} %"
+            self._line(f"{event.model}  {done}, {what}{', ' if left else ''}{left}")
 
     def _timing_started(self, event: TimingStarted) -> None:
         words = f"timing {_networks(event.models)} in turns, about {event.seconds:.0f} s"
@@ -145,6 +159,22 @@ def told(result: Result) -> str:
         f"{result.model:<24} {share:5.1f} %  {right:>12} right  "
         f"{epochs}  {result.train_seconds:6.1f} s  {plan}"
     )
+
+
+def _numbers(event: NetworkProgress) -> str:
+    """Loss, rate, speed and the gradient's norms of a training, as far as they are read.
+
+    >>> norms = {"conv1": 0.5, "conv2_x": 0.25, "fc": 2.0}
+    >>> _numbers(NetworkProgress("a", 0.5, 1, 1.25, 9.0, 0.1, 812.4, norms))
+    ', loss 1.250, lr 0.1, 812 images/s, gradient conv1 0.5 .. fc 2'
+    """
+    told = [] if event.loss is None else [f"loss {event.loss:.3f}", f"lr {event.lr:.3g}"]
+    if event.images_per_second is not None:
+        told.append(f"{event.images_per_second:,.0f} images/s")
+    if event.grad_norms:
+        (first, low), *_, (last, high) = [*event.grad_norms.items()] * 2
+        told.append(f"gradient {first} {low:.2g} .. {last} {high:.2g}")
+    return "".join(f", {part}" for part in told)
 
 
 def _networks(models: tuple[str, ...]) -> str:

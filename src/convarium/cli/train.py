@@ -65,14 +65,17 @@ def train(
     precision: Precision = None,
     layout: Layout = None,
     threads: Threads = None,
+    tensorboard: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write a TensorBoard log there (an extra).")
+    ] = None,
     skip_bad: SkipBad = False,
     as_json: AsJson = False,
 ) -> None:
     """Train one network by a recipe, test it, and keep checkpoints, weights and record.
 
-    Writes DIR/last.safetensors, DIR/log.jsonl and DIR/checkpoints/. The same command again goes
-    on where a killed or stopped run left off, and ends in the same bits. SIGTERM and SIGUSR1 stop
-    it behind a checkpoint, with exit code 75.
+    Writes DIR/last.safetensors, DIR/report.html, DIR/log.jsonl and DIR/checkpoints/. The same
+    command again goes on where a killed or stopped run left off, and ends in the same bits.
+    SIGTERM and SIGUSR1 stop it behind a checkpoint, with exit code 75.
 
     \b
     Example: convarium train lenet5 --data digits --epochs 5
@@ -82,6 +85,7 @@ def train(
     from convarium.bakeoff.single import Keeping, train_one
     from convarium.cli.bakeoff import command_line, stem
     from convarium.cli.progress import watch
+    from convarium.report import write_run
 
     asked: dict[str, Any] = {"recipe": None if recipe == "short" else recipe, "epochs": epochs}
     asked |= {"minutes": minutes, "seed": seed, "micro-batch": micro_batch, "init-from": init_from}
@@ -103,15 +107,20 @@ def train(
         overrides=tuple(set_ or ()),
         micro_batch=micro_batch,
     )
-    keeping = Keeping(resume, checkpoint_steps, checkpoint_seconds, init_from)
+    keeping = Keeping(resume, checkpoint_steps, checkpoint_seconds, init_from, tensorboard)
     with watch() as watcher:
         done = train_one(settings, keeping, listen=watcher.listen, tell=watcher.tell)
+    assert done.race is not None
+    page = write_run(done.race, settings.out)
     if as_json:
         shown = replace(done.result, mistakes=())
         again = {"resumed_from_step": done.resumed_from_step, "exact": done.exact}
-        print_json({"result": _fields(shown), "weights": str(done.weights), **again})
+        print_json(
+            {"result": _fields(shown), "weights": str(done.weights), "report": str(page), **again}
+        )
         return
     say(f"weights: {done.weights}")
+    say(f"report: {page}")
 
 
 def _fields(result: Any) -> dict[str, Any]:

@@ -14,6 +14,9 @@ class EpochPoint:
     loss: float
     train_top1: float  # share in [0, 1], with augmentation, as seen while training
     seconds: float  # since the start of training
+    error: float | None = None  # share in [0, 1], on the validation part if there is one
+    lr: float | None = None
+    grad_norms: dict[str, float] = field(default_factory=dict)  # by stage, before clipping
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from convarium.report.entries import Entry, entries
 from convarium.report.history import history_chart, winners
 from convarium.report.leaders import leaders
 from convarium.report.palette import TOKENS
+from convarium.report.series import Lines, gradient_lines
 from convarium.report.words import day, told
 
 _OWN = resources.files("convarium.report")
@@ -40,6 +41,7 @@ class _Card:
     entry: Entry
     confusion: Drawing | None
     mixups: list[Mixup]
+    gradient: Lines | None
 
 
 def write_report(race: Race, out: Path) -> Path:
@@ -70,10 +72,9 @@ def _render(race: Race) -> tuple[str, list[Drawing]]:
     bubbles = [drawing for drawing in (macs_chart(nets), time_chart(nets)) if drawing]
     curves = curve_charts(nets)
     history = history_chart()
-    cards = [
-        _Card(net, confusion_chart(net, race.classes), mixups(net, race.classes)) for net in nets
-    ]
-    drawings = [*bubbles, *curves, history, *(card.confusion for card in cards if card.confusion)]
+    cards = [_card(net, race) for net in nets]
+    own = [card.confusion for card in cards] + [c.gradient and c.gradient.drawing for c in cards]
+    drawings = [*bubbles, *curves, history, *(drawing for drawing in own if drawing)]
     html = render(
         "report.html",
         drawings,
@@ -90,6 +91,11 @@ def _render(race: Race) -> tuple[str, list[Drawing]]:
         cards=cards,
     )
     return html, drawings
+
+
+def _card(net: Entry, race: Race) -> _Card:
+    gradient = gradient_lines(net.result, f"-{net.position + 1:02}")
+    return _Card(net, confusion_chart(net, race.classes), mixups(net, race.classes), gradient)
 
 
 def render(template: str, drawings: list[Drawing], **fields: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,7 @@ class StepDone:
     lr: float
     loss: float | None
     seconds: float  # of training so far, without the time that the consumer takes
+    grad_norms: dict[str, float] | None = None  # by stage, where `loss` is read
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,8 @@ class EpochDone:
     seconds: float  # of training so far
     images_per_second: float  # of this epoch
     error: float | None = None  # share in [0, 1], on the recipe's validation part if there is one
+    lr: float | None = None  # of its last step
+    grad_norms: dict[str, float] = field(default_factory=dict)  # by stage, mean over some steps
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,7 +156,7 @@ class Training:
         """One epoch, or what is left of it."""
         at, run = self.at, self.run
         epoch, before, images = at.epoch + 1, at.seconds, at.images
-        tally = Tally(epoch, at.step + 1, self.world)
+        tally = Tally(epoch, at.step + 1, self.world, list(run.stages))
         if at.tally is not None:
             tally.restore(at.tally)
         ids = torch.from_numpy(order(self.seed, epoch, len(run.split)))
@@ -171,14 +171,17 @@ class Training:
                 at.micro_batch = run.micro_batch
                 yield MicroBatchHalved(at.step, run.micro_batch or 0)
             ends = last == len(ids) or self._progress() >= 1
-            yield StepDone(at.step, epoch, lr, self._read(tally, last=ends), at.seconds)
+            read = self._read(tally, last=ends)
+            norms = tally.norms.latest if read is not None else None
+            yield StepDone(at.step, epoch, lr, read, at.seconds, norms)
             if ends:
                 break
             if self.keeper is not None and self.keeper.due(at.step):
                 yield from self._keep(tally)
         loss, top1 = tally.means()
         rate = (at.images - images) / max(at.seconds - before, 1e-9)
-        done = EpochDone(epoch, loss, top1, at.seconds, rate, self._validate())
+        norms = tally.norms.means()
+        done = EpochDone(epoch, loss, top1, at.seconds, rate, self._validate(), lr, norms)
         at.epoch, at.batch = epoch, 0
         at.curve.append(done)
         yield done

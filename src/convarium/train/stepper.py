@@ -24,6 +24,7 @@ from convarium.train.masks import masks_by_sample
 from convarium.train.optimizers import Polyak, make_optimizer, named_state, restore_state
 from convarium.train.step import add_gradient, update
 from convarium.train.tally import Tally
+from convarium.train.watch import WATCH_EVERY, gradient_norms, stages_of
 from convarium.train.world import World
 
 INIT_SAMPLES = 64
@@ -46,6 +47,7 @@ class Stepper:
     seconds: float = 0.0
     optimizer: torch.optim.Optimizer | None = None
     mean: Polyak | None = None
+    stages: dict[str, list[nn.Parameter]] = field(default_factory=dict)
     views: Views = field(init=False)
 
     def __post_init__(self) -> None:
@@ -64,6 +66,7 @@ class Stepper:
             if trained is not None:
                 copy_equal(self.model, trained)
             self.optimizer = make_optimizer(self.model, self.recipe)
+            self.stages = stages_of(self.model)
             if self.recipe.average is not None:
                 self.mean = Polyak(self.model, self.recipe.average)
 
@@ -96,6 +99,8 @@ class Stepper:
                 except RuntimeError as error:
                     self._halve(len(ids), error)
                     halved = True
+            if step % WATCH_EVERY == 0 or tally.samples == 0:
+                tally.norms.add(gradient_norms(self.stages))
             update(self.model, self.optimizer, self.recipe)
             if self.mean is not None:
                 self.mean.update(step)

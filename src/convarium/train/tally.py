@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isfinite
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from convarium.errors import ConvariumError
 from convarium.train.diagnose import LayerOutput
+from convarium.train.watch import NormTally
 from convarium.train.world import World
 
 READ_EVERY = 10  # steps between two readings of the loss
@@ -31,7 +33,14 @@ class DivergedError(ConvariumError):
 class Tally:
     """What the steps of one epoch came to; `first_step` is the number of its next step."""
 
-    def __init__(self, epoch: int, first_step: int, world: World | None = None) -> None:
+    def __init__(
+        self,
+        epoch: int,
+        first_step: int,
+        world: World | None = None,
+        stages: Sequence[str] = (),
+    ) -> None:
+        self.norms = NormTally(list(stages))
         self.epoch, self.first_step = epoch, first_step
         self.samples = 0
         self._loss = 0.0  # sum over the samples that were read
@@ -60,6 +69,7 @@ class Tally:
         for (loss, right), (_, _, size) in zip(rows, self._unread, strict=True):
             self._loss += loss * size
             self._right += round(right)
+        self.norms.read()
         self.first_step += len(rows)
         self._unread.clear()
         return float(sum(loss for loss, _ in rows) / len(rows))
@@ -70,15 +80,16 @@ class Tally:
         return self._loss / self.samples, self._right / self.samples
 
     def kept(self) -> list[float]:
-        """What a checkpoint needs of it: samples, sum of losses, right answers.
+        """What a checkpoint needs of it: samples, sum of losses, right answers, gradient norms.
 
         Raises:
             DivergedError: as `read`.
         """
         self.read(last=True)
-        return [self.samples, self._loss, self._right]
+        return [self.samples, self._loss, self._right, *self.norms.kept()]
 
     def restore(self, kept: list[float]) -> None:
         """Goes on from what `kept` gave."""
-        samples, self._loss, right = kept
+        samples, self._loss, right, *norms = kept
+        self.norms.restore(norms)
         self.samples, self._right = round(samples), round(right)

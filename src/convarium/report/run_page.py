@@ -1,0 +1,59 @@
+"""One HTML file of one training: what it reached, how it got there, how to repeat it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from convarium.files import written_whole
+from convarium.records.model import Race
+from convarium.report.confusion import confusion_chart, mixups
+from convarium.report.entries import entries
+from convarium.report.page import render
+from convarium.report.series import gradient_lines, training_lines
+from convarium.report.words import told
+
+
+def write_run(race: Race, out: Path) -> Path:
+    """Writes a race of one network as a page that asks nothing of any network.
+
+    Args:
+        race: with one result; its sentence says how the recipe differs from the paper's.
+        out: the folder that gets `report.html`.
+
+    Returns:
+        The HTML file.
+
+    Raises:
+        InputError: the folder cannot be written.
+        ExhaustedError: the disk is full.
+    """
+    (net,) = entries(race)
+    gradient = gradient_lines(net.result)
+    lines = [*training_lines(net.result), *([gradient] if gradient else [])]
+    confusion = confusion_chart(net, race.classes)
+    drawings = [one.drawing for one in lines] + ([confusion] if confusion else [])
+    html = render(
+        "run.html",
+        drawings,
+        race=race,
+        net=net,
+        lines=lines,
+        confusion=confusion,
+        mixups=mixups(net, race.classes, most=5),
+        recipe=_recipe_rows(net.result.recipe),
+    )
+    page = out / "report.html"
+    with written_whole(page) as temporary:
+        temporary.write_text(html, encoding="utf-8")
+    return page
+
+
+def _recipe_rows(recipe: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Each field of a recorded recipe, its value in words, and where that comes from."""
+    sources = recipe.get("sources", {})
+    return [
+        (name, "none" if value in (None, {}) else told(value), sources.get(name, ""))
+        for name, value in recipe.items()
+        if name != "sources"
+    ]

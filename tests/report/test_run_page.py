@@ -1,0 +1,102 @@
+"""The page of one training, and the gradients' chart on a race's page."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from report_races import make_race
+
+from convarium.records.model import EpochPoint, Race
+from convarium.report import write_report, write_run
+from convarium.report.series import gradient_lines, training_lines
+
+STAGES = ("conv1", "conv2_x", "<b>fc</b>")
+
+
+@pytest.fixture(scope="module")
+def single() -> Race:
+    """One network over three epochs, with a validation part and gradients that shrink tenfold."""
+    curve = tuple(
+        EpochPoint(
+            epoch,
+            loss=1 / epoch,
+            train_top1=1 - 0.5**epoch,
+            seconds=float(epoch),
+            error=0.25 / epoch,
+            lr=0.1 / epoch,
+            grad_norms={name: 10.0 ** (place - epoch) for place, name in enumerate(STAGES)},
+        )
+        for epoch in (1, 2, 3)
+    )
+    race = make_race()
+    result = replace(race.results[0], curve=curve)
+    return replace(race, results=(result,), sentence="recipe lenet5: <3 epochs>", front_time=())
+
+
+@pytest.fixture(scope="module")
+def text(single: Race, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write_run(single, tmp_path_factory.mktemp("run")).read_text("utf-8")
+
+
+def test_the_page_shows_every_chart_the_command_and_the_recipe(text, single) -> None:
+    charts = re.findall(r'data-chart="([^"]+)"', text)
+    assert charts == ["run-loss", "run-error", "run-rate", "run-gradient", "confusion-01"]
+    assert single.command in text
+    assert "recipe lenet5: &lt;3 epochs&gt;" in text
+
+
+def test_the_test_error_is_that_of_the_record(text, single) -> None:
+    result = single.results[0]
+    error = 100 * (1 - result.top1_correct / result.top1_total)
+    shown = re.search(r'test error, top-1</span><span class="value">([0-9.]+)', text)
+    assert float(shown[1]) == pytest.approx(error, abs=0.005)
+
+
+def test_names_of_stages_are_escaped(text) -> None:
+    # In the page's JSON "<" is written as an escape; elsewhere as an entity.
+    assert "<b>fc</b>" not in text
+    assert "&lt;b&gt;fc&lt;/b&gt;" in text
+
+
+def test_the_page_asks_nothing_of_any_network(text) -> None:
+    assert "default-src 'none'" in text
+    assert not re.findall(r'(?:src|href)="(?:https?:)?//', text)
+
+
+def test_the_gradient_chart_holds_each_stage_at_each_epoch(single) -> None:
+    lines = gradient_lines(single.results[0])
+    points = {one.name: dict(one.points) for one in lines.series}
+    assert list(points) == list(STAGES)
+    assert points["conv2_x"] == pytest.approx({1: 1.0, 2: 0.1, 3: 0.01})
+
+
+def test_the_error_chart_has_training_and_validation(single) -> None:
+    error = training_lines(single.results[0])[1]
+    assert [one.name for one in error.series] == ["training", "validation"]
+    assert error.series[0].points == ((1, 50.0), (2, 25.0), (3, 12.5))
+    assert dict(error.series[1].points) == pytest.approx({1: 25.0, 2: 12.5, 3: 25 / 3})
+
+
+def test_what_is_not_above_zero_stays_off_a_log_axis(single) -> None:
+    result = single.results[0]
+    still = tuple(replace(point, grad_norms={"a": 0.0, "b": 1.0}) for point in result.curve)
+    lines = gradient_lines(replace(result, curve=still))
+    assert [one.name for one in lines.series] == ["b"]
+
+
+def test_a_record_without_gradients_has_no_chart_of_them(single, tmp_path: Path) -> None:
+    result = single.results[0]
+    bare = tuple(EpochPoint(p.epoch, p.loss, p.train_top1, p.seconds) for p in result.curve)
+    race = replace(single, results=(replace(result, curve=bare),))
+    page = write_run(race, tmp_path).read_text("utf-8")
+    assert re.findall(r'data-chart="(run-[^"]+)"', page) == ["run-loss", "run-error"]
+
+
+def test_a_races_page_has_the_gradients_of_each_network(single, tmp_path: Path) -> None:
+    page = write_report(single, tmp_path).read_text("utf-8")
+    data = re.search(r'id="report-data">(.*?)</script>', page, re.DOTALL)
+    assert "run-gradient-01" in json.loads(data[1])["specs"]

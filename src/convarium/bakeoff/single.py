@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,8 @@ from convarium.train import (
     World,
 )
 from convarium.train import checkpoint as checkpoints
-from convarium.train.position import exactness
+from convarium.train.launch import restarted
+from convarium.train.position import exactness, running
 from convarium.train.signals import Stop, listening
 
 FOLDER = "checkpoints"
@@ -77,11 +79,16 @@ def train_one(
     *,
     listen: Callable[[RaceEvent], None],
     tell: Tell,
-) -> Outcome:
+    world: World | None = None,
+) -> Outcome | None:
     """Trains and evaluates the one network of `settings`; a finished run is not repeated.
 
+    With a `world` of several processes each calls this; rank 0 alone writes, tells and gets the
+    outcome, the others None.
+
     Raises:
-        UsageError: not exactly one network, one that does not classify, or another run's folder.
+        UsageError: not exactly one network, one that does not classify, another run's folder, or
+            processes that differ in configuration or files.
         InputError: unusable data, folder or checkpoint.
         DivergedError: the loss is no longer a number.
         StoppedError: a signal came; a checkpoint is kept.
@@ -90,14 +97,31 @@ def train_one(
         raise UsageError("train takes one network; bakeoff takes several.")
     name = settings.line_up("small")[0]
     check_plan(settings)
-    with alone_in(settings.out), listening() as stop:
-        for cut_off in tidy(settings.out):
+    world, s = world or World(), settings
+    if not world.first:
+        listen, tell = _unheard, _unheard
+    with ExitStack() as stack, listening() as stop:
+        for cut_off in world.of_first(lambda: _entered(stack, s.out)):
             tell(cut_off)
-        s = settings
         dataset = load_dataset(s.data, side=native_side(name), seed=s.seed, skip_bad=s.skip_bad)
         say_skipped(dataset, tell)
-        single = _Single(entrant(name, dataset, s), keeping or Keeping(), stop, listen, tell)
-        return single.finished() or single.run()
+        one = entrant(name, dataset, s)
+        world.check_same({"configuration": one.config, **running()})
+        single = _Single(one, keeping or Keeping(), stop, listen, tell, world)
+        done = world.of_first(single.finished)
+        if done is not None:
+            return done if world.first else None
+        return single.run() if world.first else single.follow_first()
+
+
+def _entered(stack: ExitStack, out: Path) -> list[str]:
+    """The folder, for this run alone as long as the stack is open; what was cut off there."""
+    stack.enter_context(alone_in(out))
+    return tidy(out)
+
+
+def _unheard(_: object) -> None:
+    """For the processes that do not tell."""
 
 
 @dataclass
@@ -107,6 +131,7 @@ class _Single:
     stop: Stop
     listen: Callable[[RaceEvent], None]
     tell: Tell
+    world: World
     resumed_from_step: int = 0
     exact: bool = True
 
@@ -150,7 +175,7 @@ class _Single:
         one, settings, dataset = self.one, self.one.settings, self.one.dataset
         sizes = (len(dataset.train), len(dataset.test), len(dataset.classes))
         self.listen(RaceStarted(dataset.name, *sizes, (one.name,), ()))
-        resume = self._checkpoint()
+        resume = self._resume()
         told = start_of(settings, dataset, [one.name])
         machine = describe_machine()
         log = RunLog("train", self._out, tell=self.tell, machine=machine, **told)
@@ -171,6 +196,26 @@ class _Single:
         self.listen(NetworkDone(result))
         return Outcome(result, weights, **again)
 
+    def follow_first(self) -> None:
+        """Trains as rank 0 does, and leaves writing, testing and telling to it."""
+        resume = self._resume()
+        for _ in self._training(resume).events():
+            pass
+
+    def _resume(self) -> Checkpoint | None:
+        """As `_checkpoint`, the tensors on rank 0 only."""
+        found: list[Checkpoint] = []
+
+        def told() -> Checkpoint | None:
+            kept = self._checkpoint()
+            if kept is None:
+                return None
+            found.append(kept)
+            return replace(kept, tensors={})
+
+        heard = self.world.of_first(told)
+        return found[0] if found else heard
+
     def _checkpoint(self) -> Checkpoint | None:
         """Where to go on from; None from the start.
 
@@ -178,6 +223,8 @@ class _Single:
             InputError: no checkpoint where the user says, or another run's.
         """
         asked = self.keeping.resume
+        if restarted() and (asked == "never" or self._has_kept()):
+            asked = "auto"
         if asked == "never":
             checkpoints.discard(self._folder)
             return None
@@ -198,19 +245,26 @@ class _Single:
             )
         return found
 
+    def _has_kept(self) -> bool:
+        return checkpoints.manifests_config(self._folder) == self.one.config
+
     def _training(self, resume: Checkpoint | None) -> Training:
         one, keeping = self.one, self.keeping
         model = one.model()
-        plan = one.plan(model) if resume is None else self._plan_of(resume)
+        world = self.world
+        plan = world.of_first(
+            lambda: one.plan(model, world) if resume is None else self._plan_of(resume)
+        )
         training = one.training(model, plan)
         about = {
             "config": one.config,
             "network": one.name,
-            "exactness": exactness(plan, World()),
+            "exactness": exactness(plan, world),
             "plan": plan.to_dict(),
         }
         keeper = Keeper(self._folder, about, keeping.steps, keeping.seconds, self.stop)
-        return replace(training, keeper=keeper, resume=resume, trained=self._trained(resume))
+        trained = self._trained(resume)
+        return replace(training, keeper=keeper, resume=resume, trained=trained, world=world)
 
     def _plan_of(self, resume: Checkpoint) -> Plan:
         """The checkpoint's plan, with what the user asks for otherwise."""

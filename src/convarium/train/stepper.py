@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
+from math import ceil
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +21,7 @@ from convarium.errors import ExhaustedError
 from convarium.evaluate import evaluate
 from convarium.machine import Plan
 from convarium.recipes import Recipe
+from convarium.train.batch_norm import set_idle
 from convarium.train.initialise import copy_equal, redraw, unit_variance
 from convarium.train.levenberg import PATTERNS, Levenberg, gauss_newton_diagonal
 from convarium.train.losses import loss_of
@@ -24,10 +29,10 @@ from convarium.train.masks import masks_by_sample
 from convarium.train.optimizers import Polyak, make_optimizer, named_state, restore_state
 from convarium.train.step import add_gradient, update
 from convarium.train.tally import Tally
-from convarium.train.world import World
+from convarium.train.together import Alone, share_out
+from convarium.train.world import LEAST, World
 
 INIT_SAMPLES = 64
-LEAST_MICRO_BATCH = 2  # batch norm cannot train on one sample
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 
 
@@ -46,6 +51,8 @@ class Stepper:
     seconds: float = 0.0
     optimizer: torch.optim.Optimizer | None = None
     mean: Polyak | None = None
+    together: Alone = field(init=False)  # how the processes share the network
+    network: nn.Module = field(init=False)  # as the caller knows it
 
     def start(self, trained: Mapping[str, Tensor] | None) -> None:
         """Places the network, draws weights anew where the recipe says so, copies those trained."""
@@ -59,6 +66,11 @@ class Stepper:
                 redraw(self.model, self.recipe.init)
             if trained is not None:
                 copy_equal(self.model, trained)
+            self.network = self.model
+            if self.world.mode != "copies":
+                self.network = copy.deepcopy(self.model)
+            self.together = share_out(self.model, self.world, self.recipe)
+            self.model = self.together.model
             self.optimizer = make_optimizer(self.model, self.recipe)
             if self.recipe.average is not None:
                 self.mean = Polyak(self.model, self.recipe.average)
@@ -92,7 +104,7 @@ class Stepper:
                 except RuntimeError as error:
                     self._halve(len(ids), error)
                     halved = True
-            update(self.model, self.optimizer, self.recipe)
+            update(self.model, self.optimizer, self.recipe, self.together.clip)
             if self.mean is not None:
                 self.mean.update(step)
             tally.add(loss, right, len(ids))
@@ -100,25 +112,36 @@ class Stepper:
 
     def error(self, split: Split) -> float:
         """Share of wrong answers on `split`, of the mean network where there is one."""
-        with self.mean.in_place() if self.mean is not None else nullcontext():
-            told = evaluate(self.model, split, prepare=self.dataset.prepare, plan=self.plan)
-        return 1 - told.top1_correct / told.total
+        own = split.subset(self.world.slice(torch.arange(len(split))))
+        right = torch.zeros((), dtype=torch.int64)
+        averaged = self.mean.in_place() if self.mean is not None else nullcontext()
+        with averaged, self.together.answering():
+            if len(own):
+                told = evaluate(self.model, own, prepare=self.dataset.prepare, plan=self.plan)
+                right += told.top1_correct
+        return 1 - int(self.world.total(right)) / len(split)
+
+    def finish(self) -> nn.Module:
+        """The trained network, or its mean where there is one; whole on rank 0."""
+        if self.mean is not None:
+            self.mean.swap()
+        return self.together.finished(self.network)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Everything that a checkpoint needs; shares the network's memory."""
+        """Everything that a checkpoint needs, on rank 0; shares the network's memory if alone."""
         assert self.optimizer is not None
         found = {f"model/{k}": t for k, t in self.model.state_dict().items()}
         state = named_state(self.model, self.optimizer)
         found |= {f"optimizer/{k}": t for k, t in state.items()}
         if self.mean is not None:
             found |= {f"mean/{k}": t for k, t in self.mean.mean.items()}
-        return found
+        return self.together.whole(found)
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Puts back what `tensors` gave, laid out as the plan has it."""
+        """Puts back what `tensors` gave rank 0, laid out as the plan has it."""
         assert self.optimizer is not None
         parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "mean": {}}
-        for name, tensor in tensors.items():
+        for name, tensor in self.together.own(self.world.tensors_of_first(tensors)).items():
             part, rest = name.split("/", 1)
             parts[part][rest] = tensor
         self.model.load_state_dict(parts["model"])
@@ -136,21 +159,35 @@ class Stepper:
         assert self.optimizer is not None
         self.optimizer.zero_grad(set_to_none=True)
         own = self.world.slice(ids)
+        counts = len(own) > 0
+        if self.world.size > 1:
+            set_idle(self.model, not counts)
+        own = own if counts else ids[:LEAST]  # goes along, for the others wait for its gradients
         told = []
-        for first, last in batch_ranges(len(own), self.micro_batch or len(own)):
+        for first, last in self._parts(len(own), len(ids)):
             part = own[first:last]
             images, labels = self.inputs(part, epoch), self._labels(part)
-            share = len(part) / len(ids)
+            share = len(part) / len(ids) if counts else 0.0
             # Each part draws the same for its whole batch, such as which layers are passed over.
             torch.manual_seed(self._word(Stream.STEP, step))
-            with masks_by_sample(self.model, self.seed, step, part):
+            masks = masks_by_sample(self.model, self.seed, step, part)
+            with masks, self.together.part(last == len(own)):
+                options: dict[str, Any] = {"recipe": self.recipe, "plan": self.plan}
                 told.append(
-                    add_gradient(
-                        self.model, images, labels, recipe=self.recipe, plan=self.plan, share=share
-                    )
+                    add_gradient(self.together.called, images, labels, share=share, **options)
                 )
         losses, rights = zip(*told, strict=True)
-        return torch.stack(losses).sum(), torch.stack(rights).sum()
+        return torch.stack(losses).sum(), torch.stack(rights).sum() * counts
+
+    def _parts(self, own: int, batch: int) -> list[tuple[int, int]]:
+        """(first, last) of each micro-batch of this rank's samples; as many on every rank."""
+        most = self.micro_batch or batch
+        if self.world.size == 1 or self.world.mode == "towers":
+            return batch_ranges(own, most)
+        active = max(1, min(self.world.size, batch // LEAST))
+        count = min(ceil(ceil(batch / active) / most), batch // active // LEAST) or 1
+        edges = [own * place // count for place in range(count + 1)]
+        return list(pairwise(edges))
 
     def _halve(self, batch: int, error: RuntimeError) -> None:
         """Halves the micro-batch if `error` says that memory ran out.
@@ -160,11 +197,16 @@ class Stepper:
         if not any(words in str(error) for words in _NO_MEMORY):
             raise error
         now = min(self.micro_batch or batch, batch)
-        if now <= LEAST_MICRO_BATCH:
+        if self.world.size > 1:  # the others are past this point
+            raise ExhaustedError(
+                f"out of memory on rank {self.world.rank}. Take the batch in parts: "
+                "--micro-batch M, at most M pictures at a time on each process."
+            ) from error
+        if now <= LEAST:
             raise ExhaustedError(
                 f"out of memory with {now} pictures at a time. Use a smaller network or picture."
             ) from error
-        self.micro_batch = max(LEAST_MICRO_BATCH, (now + 1) // 2)
+        self.micro_batch = max(LEAST, (now + 1) // 2)
 
     def _views(self, ids: Tensor, epoch: int) -> Tensor:
         images = self.split.images(ids)

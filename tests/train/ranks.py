@@ -2,7 +2,7 @@
 
 Reads one JSON line a trial from stdin: {"argv": [words] or [[words] for each rank], "size": n,
 "started": ranks that are started, "env": {}, "signal": [rank, number, step] or null, "record":
-folder or null, "limit": seconds, "hidden": n or null, "towers": true or null};
+folder or null, "limit": seconds, "hidden": n or null, "compare": "towers", "norm" or null};
 writes a JSON list with each rank's exit
 code (minus the signal that ended it) and what it wrote to stdout and stderr.
 """
@@ -27,6 +27,7 @@ from convarium.bakeoff import single
 from convarium.cli import main
 from convarium.nets import alexnet
 from convarium.train import stepper
+from convarium.train.batch_norm import synchronise
 from convarium.train.launch import joined
 from convarium.train.stepper import Stepper
 from convarium.train.towers import Towers
@@ -47,8 +48,8 @@ def child(trial: dict, rank: int, port: int) -> None:
         signal_at(*trial["signal"][1:])
     if trial.get("record"):
         record(Path(trial["record"]) / f"{size}-{rank}")
-    if trial.get("towers"):
-        os._exit(compare_towers())
+    if trial.get("compare"):
+        os._exit({"towers": compare_towers, "norm": compare_norm}[trial["compare"]]())
     argv = trial["argv"]
     os._exit(main(argv[rank] if isinstance(argv[0], list) else argv))
 
@@ -73,6 +74,29 @@ def compare_towers() -> int:
     print(
         json.dumps({k: float((b - a).abs().max() / a.abs().max()) for k, (a, b) in pairs.items()})
     )
+    return 0
+
+
+def compare_norm() -> int:
+    """Prints how far batch norm over the ranks is from torch's on the whole batch, in float64."""
+    torch.manual_seed(0)
+    images, weights = torch.randn(2, 7, 3, 5, 5, dtype=torch.float64)
+    nets = [torch.nn.Sequential(torch.nn.BatchNorm2d(3)).double() for _ in range(2)]
+    with joined() as world:
+        synchronise(nets[1])
+        rows = world.slice(torch.arange(7))
+        whole, part = (images[own].clone().requires_grad_() for own in (range(7), rows))
+        answers = nets[0](whole), nets[1](part)
+        (answers[0] * weights).sum().backward()
+        (answers[1] * weights[rows]).sum().backward()
+        pairs = {"answers": (answers[0][rows], answers[1]), "images": (whole.grad[rows], part.grad)}
+        for (name, one), other in zip(
+            nets[0].named_parameters(), nets[1].parameters(), strict=True
+        ):
+            pairs[name] = one.grad, world.total(other.grad)
+    for (name, one), other in zip(nets[0].named_buffers(), nets[1].buffers(), strict=True):
+        pairs[name] = one, other
+    print(json.dumps({name: float((a - b).abs().max()) for name, (a, b) in pairs.items()}))
     return 0
 
 

@@ -103,7 +103,7 @@ def test_worlds_of_1_2_and_4_see_the_same_samples_at_each_step(trial, tmp_path) 
         "lenet_caffe --epochs 1 --set batch=27",  # ranks have unequal parts
         "lenet_caffe --epochs 1 --set batch=27 --micro-batch 4",
         "nin_cifar10 --set iterations=1",  # dropout
-        "resnet20_cifar --set iterations=2 --sync-bn",
+        "resnet20_cifar --set iterations=1 --sync-bn",
         "resnet20_cifar --set iterations=2 --sync-bn --set batch=19",
     ],
 )
@@ -114,6 +114,16 @@ def test_two_ranks_end_in_the_weights_of_one(trial, tmp_path, words) -> None:
     _assert_near(_weights(tmp_path, "w1"), _weights(tmp_path, "w2"))
 
 
+def test_batch_norm_over_the_ranks_is_that_of_the_whole_batch(trial) -> None:
+    """float64, sums in another order: some ten units in the last place (2e-16) of numbers to 10."""
+    ends = trial("none", compare="norm")
+    _assert_fine(ends)
+    for end in ends:
+        differences = json.loads(end["out"])
+        assert {"answers", "images", "0.weight", "0.bias", "0.running_var"} <= set(differences)
+        assert max(differences.values()) < 1e-13
+
+
 def test_ranks_without_samples_change_nothing(trial, tmp_path) -> None:
     for size in (1, 4):  # 5 pictures: two ranks of four have none
         words = "resnet20_cifar --set iterations=1 --sync-bn --set batch=5"
@@ -121,10 +131,19 @@ def test_ranks_without_samples_change_nothing(trial, tmp_path) -> None:
     _assert_near(_weights(tmp_path, "w1"), _weights(tmp_path, "w4"))
 
 
-def test_shards_end_in_the_weights_of_copies(trial, tmp_path) -> None:
-    words = "lenet_caffe --epochs 1 --set average=none --set validation=0.2"
-    _assert_fine(trial(words, out="copies"))
-    _assert_fine(trial(f"{words} --shard", out="shards"))
+@pytest.mark.parametrize(
+    "words",
+    [
+        "lenet_caffe --epochs 1 --set validation=0.2",
+        "lenet_caffe --set batch=27 --set iterations=4 --micro-batch 4",
+        pytest.param("resnet20_cifar --set iterations=1", marks=pytest.mark.slow),
+        pytest.param("densenet_40_12_cifar --set iterations=1", marks=pytest.mark.slow),
+        pytest.param("alexnet_2gpu --set batch=4 --set iterations=2", marks=pytest.mark.slow),
+    ],
+)
+def test_shards_end_in_the_weights_of_copies(trial, tmp_path, words) -> None:
+    _assert_fine(trial(f"{words} --set average=none", out="copies", hidden=64))
+    _assert_fine(trial(f"{words} --set average=none --shard", out="shards", hidden=64))
     _assert_near(_weights(tmp_path, "copies"), _weights(tmp_path, "shards"))
 
 
@@ -218,7 +237,7 @@ def test_a_fault_of_rank_0_is_told_by_all(trial, tmp_path) -> None:
 
 def test_a_tower_on_each_rank_gives_the_numbers_of_both_in_one(trial) -> None:
     """float64, other order of sums: some hundred units in the last place (2e-16) at most."""
-    ends = trial("alexnet_2gpu", towers=True, hidden=64)
+    ends = trial("alexnet_2gpu", compare="towers", hidden=64)
     _assert_fine(ends)
     told = [json.loads(end["out"]) for end in ends]
     layers = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7")

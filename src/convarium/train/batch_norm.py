@@ -26,7 +26,7 @@ class SyncedBatchNorm(nn.modules.batchnorm._BatchNorm):
             return super().forward(x)
         dims = [d for d in range(x.dim()) if d != 1]
         shape = [1, -1] + [1] * (x.dim() - 2)
-        values = x.float()
+        values = x.to(torch.promote_types(x.dtype, torch.float32))
         weight = 0.0 if self.idle else 1.0
         count = values.new_tensor([weight * x.numel() / x.shape[1]])
         sums = _sum(torch.cat([weight * values.sum(dims), count]))

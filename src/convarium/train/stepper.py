@@ -67,7 +67,7 @@ class Stepper:
             if trained is not None:
                 copy_equal(self.model, trained)
             self.network = self.model
-            if self.world.mode != "copies":
+            if self.world.mode != "copies" and self.world.first:
                 self.network = copy.deepcopy(self.model)
             self.together = share_out(self.model, self.world, self.recipe)
             self.model = self.together.model

@@ -63,17 +63,19 @@ class Copies(Alone):
         devices = [torch.cuda.current_device()] if _on_cuda(model) else None
         # Layers may be passed over by chance; and buckets that are searched for them stay as they
         # were first made, so that a resumed run sums in the same order.
-        self.called = DistributedDataParallel(
-            model, device_ids=devices, broadcast_buffers=False, find_unused_parameters=True
-        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated")
+            self.called = DistributedDataParallel(
+                _Called(model),
+                device_ids=devices,
+                broadcast_buffers=False,
+                find_unused_parameters=True,
+            )
         self.called.register_comm_hook(None, _summed)
 
-    @contextmanager
-    def part(self, last: bool) -> Iterator[None]:
+    def part(self, last: bool) -> AbstractContextManager[Any]:
         """The last part's backward pass sums the gradients over the ranks."""
-        with nullcontext() if last else self.called.no_sync(), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="find_unused_parameters=True")
-            yield
+        return nullcontext() if last else self.called.no_sync()
 
     @contextmanager
     def answering(self) -> Iterator[None]:
@@ -81,6 +83,18 @@ class Copies(Alone):
         for buffer in self.model.buffers():
             dist.broadcast(buffer, src=0)
         yield
+
+
+class _Called(nn.Module):
+    """The network and one parameter that is never used: DDP warns where it searches in vain."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self.never_used = nn.Parameter(next(model.parameters()).new_zeros(1))
+
+    def forward(self, x: Tensor) -> Any:
+        return self.model(x)
 
 
 def _summed(state: object, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
@@ -94,11 +108,13 @@ class Shards(Alone):
 
     def __init__(self, model: nn.Module, world: World) -> None:
         for child in model.children():
-            if any(True for _ in child.parameters()):
+            called = not isinstance(child, (nn.ModuleList, nn.ModuleDict))
+            if called and any(True for _ in child.parameters()):
                 fully_shard(child)
         super().__init__(fully_shard(model), world)
         for part in self._parts():
             part.set_gradient_divide_factor(1.0)
+            part.set_force_sum_reduction_for_comms(True)  # gloo knows no mean
 
     def _parts(self) -> Iterator[FSDPModule]:
         return (part for part in self.model.modules() if isinstance(part, FSDPModule))
@@ -142,7 +158,8 @@ class Shards(Alone):
     def finished(self, network: nn.Module) -> nn.Module:
         """Filled from the shards; the trained network itself stays in shards."""
         tensors = self.whole(dict(self.model.state_dict()))
-        network.load_state_dict(tensors)
+        if self.world.first:
+            network.load_state_dict(tensors)
         return network
 
 

@@ -36,6 +36,7 @@ from convarium.train import checkpoint as checkpoints
 from convarium.train.launch import restarted
 from convarium.train.position import exactness, running
 from convarium.train.signals import Stop, listening
+from convarium.train.world import check_same
 
 FOLDER = "checkpoints"
 Tell = Callable[[str], None]
@@ -106,7 +107,7 @@ def train_one(
         dataset = load_dataset(s.data, side=native_side(name), seed=s.seed, skip_bad=s.skip_bad)
         say_skipped(dataset, tell)
         one = entrant(name, dataset, s)
-        world.check_same({"configuration": one.config, **running()})
+        check_same(world, {"configuration": one.config, **running()})
         single = _Single(one, keeping or Keeping(), stop, listen, tell, world)
         done = world.of_first(single.finished)
         if done is not None:

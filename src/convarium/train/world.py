@@ -127,27 +127,29 @@ class World:
                     found[name] = received
         return found
 
-    def check_same(self, told: Mapping[str, str]) -> None:
-        """Refuses to train where the ranks differ in what must be the same.
 
-        Args:
-            told: by name in words, such as "configuration"; the values are compared.
+def check_same(world: World, told: Mapping[str, str]) -> None:
+    """Refuses to train where the ranks differ in what must be the same.
 
-        Raises:
-            UsageError: on all ranks; names what differs and where.
-        """
-        if self.size == 1:
-            return
-        all_: list[Any] = [None] * self.size
-        dist.all_gather_object(all_, dict(told))
-        for what, value in all_[0].items():
-            others = [rank for rank, theirs in enumerate(all_) if theirs.get(what) != value]
-            if others:
-                raise UsageError(
-                    f"the processes differ in {what}: {all_[0][what]} on rank 0, "
-                    f"{all_[others[0]].get(what)} on rank {others[0]}. Start the same command, "
-                    "with the same files, on all."
-                )
+    Args:
+        world: all of its processes call this.
+        told: by name in words, such as "configuration"; the values are compared.
+
+    Raises:
+        UsageError: on all ranks; names what differs and where.
+    """
+    if world.size == 1:
+        return
+    all_: list[Any] = [None] * world.size
+    dist.all_gather_object(all_, dict(told))
+    for what, value in all_[0].items():
+        others = [rank for rank, theirs in enumerate(all_) if theirs.get(what) != value]
+        if others:
+            raise UsageError(
+                f"the processes differ in {what}: {all_[0][what]} on rank 0, "
+                f"{all_[others[0]].get(what)} on rank {others[0]}. Start the same command, "
+                "with the same files, on all."
+            )
 
 
 class ElsewhereError(ConvariumError):

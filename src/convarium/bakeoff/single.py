@@ -112,7 +112,10 @@ def train_one(
         done = world.of_first(single.finished)
         if done is not None:
             return done if world.first else None
-        return single.run() if world.first else single.follow_first()
+        if world.first:
+            return single.run()
+        single.follow_first()
+        return None
 
 
 def _entered(stack: ExitStack, out: Path) -> list[str]:

@@ -15,7 +15,7 @@ class SyncedBatchNorm(nn.modules.batchnorm._BatchNorm):
     `idle` is set where this rank's samples do not count, since it has none of its own.
     """
 
-    idle: bool
+    idle = False
 
     def _check_input_dim(self, x: Tensor) -> None:
         return
@@ -77,7 +77,6 @@ def synchronise(model: nn.Module) -> None:
     for layer in model.modules():
         if type(layer) in (nn.BatchNorm1d, nn.BatchNorm2d):
             layer.__class__ = SyncedBatchNorm
-            layer.idle = False
 
 
 def set_idle(model: nn.Module, idle: bool) -> None:

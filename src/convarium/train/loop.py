@@ -195,8 +195,8 @@ class Training:
         keeper = self.keeper
         if keeper is None:
             return False
-        due = keeper.due(self.at.step) and self.world.first
-        due, self._stop = self.world.most([due, keeper.stop.asked or 0])
+        own = keeper.due(self.at.step) and self.world.first
+        due, self._stop = self.world.most([own, keeper.stop.asked or 0])
         return bool(due or self._stop)
 
     def _validate(self) -> float | None:

@@ -65,17 +65,18 @@ class Copies(Alone):
         # were first made, so that a resumed run sums in the same order.
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated")
-            self.called = DistributedDataParallel(
+            self._copy = DistributedDataParallel(
                 _Called(model),
                 device_ids=devices,
                 broadcast_buffers=False,
                 find_unused_parameters=True,
             )
-        self.called.register_comm_hook(None, _summed)
+        self._copy.register_comm_hook(None, _summed)
+        self.called = self._copy
 
     def part(self, last: bool) -> AbstractContextManager[Any]:
         """The last part's backward pass sums the gradients over the ranks."""
-        return nullcontext() if last else self.called.no_sync()
+        return nullcontext() if last else self._copy.no_sync()
 
     @contextmanager
     def answering(self) -> Iterator[None]:
@@ -111,7 +112,8 @@ class Shards(Alone):
             called = not isinstance(child, (nn.ModuleList, nn.ModuleDict))
             if called and any(True for _ in child.parameters()):
                 fully_shard(child)
-        super().__init__(fully_shard(model), world)
+        fully_shard(model)  # in place
+        super().__init__(model, world)
         for part in self._parts():
             part.set_gradient_divide_factor(1.0)
             part.set_force_sum_reduction_for_comms(True)  # gloo knows no mean
@@ -134,11 +136,13 @@ class Shards(Alone):
         """Each tensor split as its parameter is."""
         parameters = dict(self.model.named_parameters())
         found = {}
-        for name, tensor in tensors.items():
+        for name, whole in tensors.items():
+            tensor = whole
             part, rest = name.split("/", 1)
             p = parameters.get(rest.rsplit("/", 1)[0] if part == "optimizer" else rest)
-            alike = isinstance(p, DTensor) and tensor.shape == p.shape and p.dim() > 0
-            found[name] = _split_as(p, tensor) if alike else tensor
+            if isinstance(p, DTensor) and tensor.shape == p.shape and p.dim() > 0:
+                tensor = distribute_tensor(tensor.to(p.device), p.device_mesh, p.placements)
+            found[name] = tensor
         return found
 
     @contextmanager
@@ -161,10 +165,6 @@ class Shards(Alone):
         if self.world.first:
             network.load_state_dict(tensors)
         return network
-
-
-def _split_as(p: DTensor, tensor: Tensor) -> Tensor:
-    return distribute_tensor(tensor.to(p.device), p.device_mesh, p.placements)
 
 
 def _on_cuda(model: nn.Module) -> bool:

@@ -4,6 +4,7 @@ python benchmarks/kills.py --points 200
 
 Each trial is a `convarium train` in a process of its own, killed when it has reached a random
 step, at a random moment of it, then started again. Prints how many ended in the undisturbed bits.
+"2 ranks" trains with two processes that meet by gloo; one of them, by chance, is killed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import io
 import os
 import random
 import signal
+import socket
 import sys
 import tempfile
 import time
@@ -27,29 +29,51 @@ MODES = {
     "fp32": ["--precision", "fp32"],
     "bf16": ["--precision", "bf16"],
     "accumulation": ["--precision", "fp32", "--micro-batch", "6"],
+    "2 ranks": ["--precision", "fp32"],
 }
+RANKS = {"2 ranks": 2}  # of the modes that have several
 
 
-def run(words: list[str], out: Path, kill_at: int | None = None, wait: float = 0.0) -> int:
-    """Trains in a process of its own; kills it behind step `kill_at`. Its wait status."""
-    child = os.fork()
-    if child == 0:
+class Run:
+    """One training in `ranks` processes."""
+
+    def __init__(self, words: list[str], out: Path, ranks: int = 1) -> None:
+        self.out = out
+        argv = ["train", *words, "--out", str(out), "--json"]
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.pids = [self._started(argv, rank, ranks, port) for rank in range(ranks)]
+
+    def _started(self, argv: list[str], rank: int, ranks: int, port: int) -> int:
+        child = os.fork()
+        if child:
+            return child
+        if ranks > 1:
+            told = {"RANK": rank, "WORLD_SIZE": ranks, "LOCAL_RANK": rank}
+            told |= {"LOCAL_WORLD_SIZE": ranks, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+            os.environ.update({name: str(value) for name, value in told.items()})
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()) as said:
-            code = convarium(["train", *words, "--out", str(out), "--json"])
-        if code:
+            code = convarium(argv)
+        if code and "another process has ended" not in said.getvalue():
             sys.stderr.write(said.getvalue())
         os._exit(code)
-    while kill_at is not None:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            return status
-        steps = [int(path.stem.split("-")[1]) for path in out.glob("checkpoints/step-*.json")]
-        if max(steps, default=0) >= kill_at:
-            time.sleep(wait)
-            os.kill(child, signal.SIGKILL)
-            break
-        time.sleep(0.001)
-    return os.waitpid(child, 0)[1]
+
+    def kill(self, at: int, wait: float, rank: int) -> bool:
+        """Kills one process some time behind step `at`; True where it was still running."""
+        pid = self.pids[rank]
+        while not os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            steps = [int(p.stem.split("-")[1]) for p in self.out.glob("checkpoints/step-*.json")]
+            if max(steps, default=0) >= at:
+                time.sleep(wait)
+                os.kill(pid, signal.SIGKILL)
+                break
+            time.sleep(0.001)
+        return signal.SIGKILL in self.wait()
+
+    def wait(self) -> list[int]:
+        """The wait status of each process."""
+        return [os.waitpid(pid, 0)[1] for pid in self.pids]
 
 
 def digest(out: Path) -> str:
@@ -75,15 +99,17 @@ def main() -> int:
             words += [*options, "--checkpoint-steps", "3"]
             words += [word for one in fields for word in ("--set", one)]
             whole = Path(place) / mode
-            if run(words, whole):
+            ranks = RANKS.get(mode, 1)
+            if any(Run(words, whole, ranks).wait()):
                 return 1
             points = len(range(number, asked.points, len(MODES)))
             killed = equal = 0
             for point in range(points):
                 out = Path(place) / f"{mode}-{point}"
                 at = chance.randrange(1, asked.steps)
-                killed += run(words, out, at, chance.uniform(0, 0.02)) == signal.SIGKILL
-                run(words, out)
+                wait, rank = chance.uniform(0, 0.02), chance.randrange(ranks)
+                killed += Run(words, out, ranks).kill(at, wait, rank)
+                Run(words, out, ranks).wait()
                 equal += digest(out) == digest(whole)
             wrong += points - equal
             print(f"{mode:<14}{points:>6}{killed:>8}{equal:>12}", flush=True)

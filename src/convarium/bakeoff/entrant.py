@@ -23,6 +23,7 @@ from convarium.data import Dataset, Split, normalised
 from convarium.evaluate import Evaluation, evaluate
 from convarium.facts import model_facts
 from convarium.machine import PeakMemory, Plan
+from convarium.machine.describe import available_cores
 from convarium.nets.build import build
 from convarium.recipes import Recipe, find_recipe
 from convarium.records.model import EpochPoint, Mistake, Result
@@ -31,6 +32,7 @@ from convarium.train import (
     Event,
     RunFinished,
     Training,
+    World,
     plan_for,
     save_weights,
 )
@@ -104,10 +106,15 @@ class Entrant:
             torch.manual_seed(self.settings.seed)
             return self._build()
 
-    def plan(self, model: nn.Module) -> Plan:
-        """How to run it: as the user says, else as the speed probe found."""
-        s = self.settings
-        fixed: dict[str, Any] = {"threads": s.threads, "layout": s.layout, "precision": s.precision}
+    def plan(self, model: nn.Module, world: World | None = None) -> Plan:
+        """How to run it: as the user says, else as the speed probe found.
+
+        The processes of a `world` that are on one machine divide its cores among them.
+        """
+        s, threads = self.settings, self.settings.threads
+        if world is not None and world.size > 1:
+            threads = threads or max(1, available_cores() // world.local_size)
+        fixed: dict[str, Any] = {"threads": threads, "layout": s.layout, "precision": s.precision}
         plan = plan_for(self.name, model, self.dataset, self.recipe, **fixed)
         return replace(plan, micro_batch=s.micro_batch)
 
@@ -118,12 +125,13 @@ class Entrant:
 
     def run(self, training: Training, weights: Path, listen: Listener) -> Result:
         """Trains and evaluates, saves the weights, and gives the result without speed."""
-        model, plan = training.model, training.plan
+        plan = training.plan
         with PeakMemory() as peak:
             for event in training.events():
                 listen(event)
                 if isinstance(event, RunFinished):
                     finished = event
+        model = training.model
         told = evaluate(model, self.dataset.test, prepare=self.dataset.prepare, plan=plan)
         save_weights(model, weights, about_weights(self.name, self.dataset, weights))
         measured: dict[str, Any] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,9 +33,11 @@ from convarium.train import (
     World,
 )
 from convarium.train import checkpoint as checkpoints
-from convarium.train.position import exactness
+from convarium.train.launch import restarted
+from convarium.train.position import exactness, running
 from convarium.train.signals import Stop, listening
 from convarium.train.tensorboard import Board
+from convarium.train.world import check_same
 
 Tell = Callable[[str], None]
 
@@ -80,11 +83,16 @@ def train_one(
     *,
     listen: Callable[[RaceEvent], None],
     tell: Tell,
-) -> Outcome:
+    world: World | None = None,
+) -> Outcome | None:
     """Trains and evaluates the one network of `settings`; a finished run is not repeated.
 
+    With a `world` of several processes each calls this; rank 0 alone writes, tells and gets the
+    outcome, the others None.
+
     Raises:
-        UsageError: not exactly one network, one that does not classify, or another run's folder.
+        UsageError: not exactly one network, one that does not classify, another run's folder, or
+            processes that differ in configuration or files.
         InputError: unusable data, folder or checkpoint.
         DivergedError: the loss is no longer a number.
         StoppedError: a signal came; a checkpoint is kept.
@@ -93,15 +101,35 @@ def train_one(
         raise UsageError("train takes one network; bakeoff takes several.")
     name = settings.line_up("small")[0]
     check_plan(settings)
-    with alone_in(settings.out), listening() as stop:
-        for cut_off in tidy(settings.out):
+    world, s = world or World(), settings
+    if not world.first:
+        listen, tell = _unheard, _unheard
+    with ExitStack() as stack, listening() as stop:
+        for cut_off in world.of_first(lambda: _entered(stack, s.out)):
             tell(cut_off)
-        s, started = settings, now()
+        started = now()
         dataset = load_dataset(s.data, side=native_side(name), seed=s.seed, skip_bad=s.skip_bad)
         say_skipped(dataset, tell)
-        single = _Single(entrant(name, dataset, s), keeping or Keeping(), stop, listen, tell)
-        outcome = single.finished() or single.run()
-        return replace(outcome, race=_as_race(single.one, outcome.result, started))
+        one = entrant(name, dataset, s)
+        check_same(world, {"configuration": one.config, **running()})
+        single = _Single(one, keeping or Keeping(), stop, listen, tell, world)
+        done = world.of_first(single.finished)
+        if not world.first:
+            if done is None:
+                single.follow_first()
+            return None
+        outcome = done or single.run()
+        return replace(outcome, race=_as_race(one, outcome.result, started))
+
+
+def _entered(stack: ExitStack, out: Path) -> list[str]:
+    """The folder, for this run alone as long as the stack is open; what was cut off there."""
+    stack.enter_context(alone_in(out))
+    return tidy(out)
+
+
+def _unheard(_: object) -> None:
+    """For the processes that do not tell."""
 
 
 @dataclass
@@ -111,6 +139,7 @@ class _Single:
     stop: Stop
     listen: Callable[[RaceEvent], None]
     tell: Tell
+    world: World
     resumed_from_step: int = 0
     exact: bool = True
 
@@ -150,7 +179,7 @@ class _Single:
         one, settings, dataset = self.one, self.one.settings, self.one.dataset
         sizes = (len(dataset.train), len(dataset.test), len(dataset.classes))
         self.listen(RaceStarted(dataset.name, *sizes, (one.name,), ()))
-        resume = checkpoint_for(one, self.keeping.resume, self.tell)
+        resume = self._resume()
         board = Board(self.keeping.board) if self.keeping.board else None
         told = start_of(settings, dataset, [one.name])
         machine = describe_machine()
@@ -176,20 +205,48 @@ class _Single:
         self.listen(NetworkDone(result))
         return Outcome(result, weights, **again)
 
+    def follow_first(self) -> None:
+        """Trains as rank 0 does, and leaves writing, testing and telling to it."""
+        resume = self._resume()
+        for _ in self._training(resume).events():
+            pass
+
+    def _resume(self) -> Checkpoint | None:
+        """Where to go on from; the tensors on rank 0 only."""
+        found: list[Checkpoint] = []
+
+        def told() -> Checkpoint | None:
+            kept = checkpoint_for(self.one, self._asked(), self.tell)
+            if kept is None:
+                return None
+            found.append(kept)
+            return replace(kept, tensors={})
+
+        heard = self.world.of_first(told)
+        return found[0] if found else heard
+
+    def _asked(self) -> str:
+        """The user's --resume; a run that torchrun started again goes on from its own folder."""
+        asked, kept = self.keeping.resume, checkpoints.manifests_config(self._out / FOLDER)
+        again = restarted() and (asked == "never" or kept == self.one.config)
+        return "auto" if again else asked
+
     def _training(self, resume: Checkpoint | None) -> Training:
-        one, keeping = self.one, self.keeping
+        one, keeping, world = self.one, self.keeping, self.world
         model = one.model()
-        plan = one.plan(model) if resume is None else plan_of(resume, one.settings)
+        plan = world.of_first(
+            lambda: one.plan(model, world) if resume is None else plan_of(resume, one.settings)
+        )
         training = one.training(model, plan)
         about = {
             "config": one.config,
             "network": one.name,
-            "exactness": exactness(plan, World()),
+            "exactness": exactness(plan, world),
             "plan": plan.to_dict(),
         }
         keeper = Keeper(self._out / FOLDER, about, keeping.steps, keeping.seconds, self.stop)
         first = None if resume else tensors_to_start_from(one, keeping.init_from)
-        return replace(training, keeper=keeper, resume=resume, trained=first)
+        return replace(training, keeper=keeper, resume=resume, trained=first, world=world)
 
     def _follow(self, log: RunLog, board: Board | None) -> Callable[[Event], None]:
         """Hands events on, and notes the resume and the memory that ran out."""

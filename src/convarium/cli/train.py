@@ -69,6 +69,21 @@ def train(
         Path | None, typer.Option(metavar="DIR", help="Write a TensorBoard log there (an extra).")
     ] = None,
     skip_bad: SkipBad = False,
+    sync_bn: Annotated[
+        bool, typer.Option("--sync-bn", help="Batch norm sees the batches of all processes.")
+    ] = False,
+    shard: Annotated[
+        bool,
+        typer.Option("--shard", help="Split weights and optimiser over the processes (FSDP2)."),
+    ] = False,
+    model_parallel: Annotated[
+        bool,
+        typer.Option("--model-parallel", help="alexnet_2gpu: one tower on each of 2 processes."),
+    ] = False,
+    dist_timeout: Annotated[
+        float,
+        typer.Option(metavar="S", help="Seconds after which a silent process counts as gone."),
+    ] = 300.0,
     as_json: AsJson = False,
 ) -> None:
     """Train one network by a recipe, test it, and keep checkpoints, weights and record.
@@ -80,13 +95,19 @@ def train(
     \b
     Example: convarium train lenet5 --data digits --epochs 5
     Example: convarium train resnet20_cifar --data digits --set batch=64 --set lr=0.2
+    Example: torchrun --nproc-per-node 2 -m convarium train lenet5 --data digits
     """
     from convarium.bakeoff.settings import Settings
     from convarium.bakeoff.single import Keeping, train_one
     from convarium.cli.bakeoff import command_line, stem
     from convarium.cli.progress import watch
+    from convarium.errors import UsageError
     from convarium.report import write_run
+    from convarium.train.launch import joined
 
+    if shard and model_parallel:
+        raise UsageError("give --shard or --model-parallel, not both.")
+    mode = "shards" if shard else "towers" if model_parallel else "copies"
     asked: dict[str, Any] = {"recipe": None if recipe == "short" else recipe, "epochs": epochs}
     asked |= {"minutes": minutes, "seed": seed, "micro-batch": micro_batch, "init-from": init_from}
     asked |= {"precision": precision, "layout": layout, "threads": threads}
@@ -108,8 +129,10 @@ def train(
         micro_batch=micro_batch,
     )
     keeping = Keeping(resume, checkpoint_steps, checkpoint_seconds, init_from, tensorboard)
-    with watch() as watcher:
-        done = train_one(settings, keeping, listen=watcher.listen, tell=watcher.tell)
+    with watch() as watcher, joined(mode=mode, sync_bn=sync_bn, timeout=dist_timeout) as world:
+        done = train_one(settings, keeping, listen=watcher.listen, tell=watcher.tell, world=world)
+    if done is None:  # rank 0 tells
+        return
     assert done.race is not None
     page = write_run(done.race, settings.out)
     if as_json:

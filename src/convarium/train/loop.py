@@ -86,6 +86,7 @@ class Training:
     keeper: Keeper | None = None
     resume: Checkpoint | None = None
     world: World = field(default_factory=World)
+    _stop: int = 0  # a signal that came to any of the processes
     held: Split | None = field(init=False, default=None)  # the recipe's validation part
 
     def __post_init__(self) -> None:
@@ -121,14 +122,13 @@ class Training:
                 yield from self._epoch()
         if self.keeper is not None:
             self.keeper.wait()
-        if self.run.mean is not None:
-            self.run.mean.swap()
+        self.model = self.run.finish()
         at = self.at
         yield RunFinished(at.epoch, at.step, at.seconds, at.images / max(at.seconds, 1e-9))
 
     def _begin(self) -> Iterator[Event]:
         self.run.start(self.trained)
-        self.at.seconds = self.run.seconds
+        self.at.seconds = self._seconds()
         if self.resume is not None:
             self.run.restore(self.resume.tensors)
             yield _resumed(self, self.resume)
@@ -151,7 +151,7 @@ class Training:
             )
             at.step, at.batch, at.images = at.step + 1, at.batch + 1, at.images + last - first
             halved = run.step(tally, ids[first:last], at.step, epoch, lr)
-            at.seconds = run.seconds
+            at.seconds = self._seconds()
             if halved:
                 at.micro_batch = run.micro_batch
                 yield MicroBatchHalved(at.step, run.micro_batch or 0)
@@ -161,7 +161,7 @@ class Training:
             yield StepDone(at.step, epoch, lr, read, at.seconds, norms)
             if ends:
                 break
-            if self.keeper is not None and self.keeper.due(at.step):
+            if self._due():
                 yield from self._keep(tally)
         loss, top1 = tally.means()
         rate = (at.images - images) / max(at.seconds - before, 1e-9)
@@ -170,7 +170,22 @@ class Training:
         at.epoch, at.batch = epoch, 0
         at.curve.append(done)
         yield done
+        self._due()
         yield from self._keep(None)
+
+    def _seconds(self) -> float:
+        """Of training so far; where they set the run's length, rank 0's."""
+        seconds = self.run.seconds
+        return self.world.of_first(lambda: seconds) if self.minutes else seconds
+
+    def _due(self) -> bool:
+        """True when it is time for a checkpoint; notes a signal to any process, on all of them."""
+        keeper = self.keeper
+        if keeper is None:
+            return False
+        own = keeper.due(self.at.step) and self.world.first
+        due, self._stop = self.world.most([own, keeper.stop.asked or 0])
+        return bool(due or self._stop)
 
     def _validate(self) -> float | None:
         """Error on the validation part, noted; None where there is none."""
@@ -190,9 +205,12 @@ class Training:
         if tally is not None:
             _read(self, tally, last=True)
         at.tally = None if tally is None else tally.kept()
-        keeper.save(asdict(at), self.run.tensors())
+        tensors = self.run.tensors()
+        if self.world.first:
+            keeper.save(asdict(at), tensors)
         yield CheckpointSaved(at.step)
-        if keeper.stop.asked is not None:
+        if self._stop:
+            keeper.stop.asked = self._stop
             keeper.wait()
             keeper.stop.leave(f"Kept behind step {at.step}; the same command continues.")
 
@@ -220,9 +238,10 @@ def _diagnosed(training: Training, error: DivergedError) -> DivergedError:
     ids = ids[first:last]
     if training.keeper is not None:
         training.keeper.wait()
-        kept = newest(training.keeper.folder, lambda _: None)
-        if kept is not None:
-            run.restore(kept.tensors)
+        world = training.world
+        kept = newest(training.keeper.folder, lambda _: None) if world.first else None
+        if world.of_first(lambda: kept is not None):
+            run.restore(kept.tensors if kept is not None else {})
     images, _ = run.samples.of(ids, error.epoch)
     outputs = layer_outputs(run.model, images, training.plan)
     names = [printable(name) for name in run.samples.names(ids)]

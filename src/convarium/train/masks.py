@@ -50,6 +50,11 @@ def masks_by_sample(model: nn.Module, seed: int, step: int, ids: Tensor) -> Iter
             layer.__dict__.pop("forward", None)
 
 
+def pass_over() -> None:
+    """Draws and forgets: a dropout layer's call that another process has."""
+    torch.randint(_LOW, (1,), device="cpu")
+
+
 def _serve(layer: nn.Module, keys: Tensor, x: Tensor) -> Tensor:
     call = int(torch.randint(_LOW, (1,), device="cpu"))
     p: float = layer.p  # type: ignore[assignment]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 import torch
 
+import convarium
 from convarium import __version__
 from convarium.errors import InputError
 from convarium.machine import Plan
@@ -65,6 +68,18 @@ class Span:
         return seconds / (60 * self.minutes) if self.minutes else step / (self.steps or 1)
 
 
+def running() -> dict[str, str]:
+    """What several processes must run alike, by name: versions and this package's files."""
+    digest = hashlib.sha256()
+    root = Path(convarium.__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        digest.update(str(path.relative_to(root)).encode() + b"\n" + path.read_bytes())
+    return {
+        "the versions of torch": str(torch.__version__),
+        "convarium's files": digest.hexdigest()[:16],
+    }
+
+
 def exactness(plan: Plan, world: World) -> dict[str, str]:
     """What must be the same for a resumed run to end in the same bits."""
     device = torch.cuda.get_device_name() if plan.device == "cuda" else processor()
@@ -78,4 +93,6 @@ def exactness(plan: Plan, world: World) -> dict[str, str]:
         "torch": torch.__version__,
         "convarium": __version__,
     }
+    if world.size > 1:
+        told |= {"mode": world.mode, "sync_bn": world.sync_bn}
     return {what: str(value) for what, value in told.items()}

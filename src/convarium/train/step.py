@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -61,10 +63,21 @@ def add_gradient(
     return loss.detach(), right
 
 
-def update(model: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe) -> None:
-    """Moves the parameters by their gradients, as the recipe bounds both."""
+def update(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    recipe: Recipe,
+    clip: Callable[[float], None] | None = None,
+) -> None:
+    """Moves the parameters by their gradients, as the recipe bounds both.
+
+    `clip` bounds the gradients' norm where `model` has not all parameters of the network.
+    """
     if recipe.clip is not None:
-        nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
+        if clip is None:
+            nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
+        else:
+            clip(recipe.clip)
     optimizer.step()
     if recipe.max_filter_rms is not None:
         limit_filters(model, recipe.max_filter_rms)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
+from math import ceil
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +21,7 @@ from convarium.errors import ExhaustedError
 from convarium.evaluate import evaluate
 from convarium.machine import Plan
 from convarium.recipes import Recipe
+from convarium.train.batch_norm import set_idle
 from convarium.train.initialise import copy_equal, redraw, unit_variance
 from convarium.train.levenberg import PATTERNS, Levenberg, gauss_newton_diagonal
 from convarium.train.losses import loss_of
@@ -26,11 +31,11 @@ from convarium.train.samples import Samples
 from convarium.train.step import add_gradient, update
 from convarium.train.tally import Tally
 from convarium.train.tensors import restore_run, run_tensors
+from convarium.train.together import Alone, share_out
 from convarium.train.watch import WATCH_EVERY, gradient_norms, stages_of
-from convarium.train.world import World
+from convarium.train.world import LEAST, World
 
 INIT_SAMPLES = 64
-LEAST_MICRO_BATCH = 2  # batch norm cannot train on one sample
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 
 
@@ -49,6 +54,8 @@ class Stepper:
     optimizer: torch.optim.Optimizer | None = None
     mean: Polyak | None = None
     stages: dict[str, list[nn.Parameter]] = field(default_factory=dict)
+    together: Alone = field(init=False)  # how the processes share the network
+    network: nn.Module = field(init=False)  # as the caller knows it
 
     def start(self, trained: Mapping[str, Tensor] | None) -> None:
         """Places the network, draws weights anew where the recipe says so, copies those trained."""
@@ -60,8 +67,14 @@ class Stepper:
                 redraw(self.model, self.recipe.init)
             if trained is not None:
                 copy_equal(self.model, trained)
+            self.network = self.model
+            if self.world.mode != "copies" and self.world.first:
+                self.network = copy.deepcopy(self.model)
+            self.together = share_out(self.model, self.world, self.recipe)
+            self.model = self.together.model
             self.optimizer = make_optimizer(self.model, self.recipe)
-            self.stages = stages_of(self.model)
+            if self.world.mode == "copies":  # elsewhere a process has parts of the gradients
+                self.stages = stages_of(self.model)
             if self.recipe.average is not None:
                 self.mean = Polyak(self.model, self.recipe.average)
 
@@ -92,11 +105,11 @@ class Stepper:
                     loss, right = self._gradient(ids, step, epoch)
                     break
                 except RuntimeError as error:
-                    self.micro_batch = halved_micro_batch(self.micro_batch, len(ids), error)
+                    self.micro_batch = self._halved(len(ids), error)
                     halved = True
             if step % WATCH_EVERY == 0 or tally.samples == 0:
                 tally.norms.add(gradient_norms(self.stages))
-            update(self.model, self.optimizer, self.recipe)
+            update(self.model, self.optimizer, self.recipe, self.together.clip)
             if self.mean is not None:
                 self.mean.update(step)
             tally.add(loss, right, len(ids))
@@ -104,40 +117,75 @@ class Stepper:
 
     def error(self, split: Split) -> float:
         """Share of wrong answers on `split`, of the mean network where there is one."""
-        with self.mean.in_place() if self.mean is not None else nullcontext():
-            told = evaluate(self.model, split, prepare=self.samples.dataset.prepare, plan=self.plan)
-        return 1 - told.top1_correct / told.total
+        own = split.subset(self.world.slice(torch.arange(len(split))))
+        right = torch.zeros((), dtype=torch.int64)
+        prepare = self.samples.dataset.prepare
+        averaged = self.mean.in_place() if self.mean is not None else nullcontext()
+        with averaged, self.together.answering():
+            if len(own):
+                told = evaluate(self.model, own, prepare=prepare, plan=self.plan)
+                right += told.top1_correct
+        return 1 - int(self.world.total(right)) / len(split)
+
+    def finish(self) -> nn.Module:
+        """The trained network, or its mean where there is one; whole on rank 0."""
+        if self.mean is not None:
+            self.mean.swap()
+        return self.together.finished(self.network)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Everything that a checkpoint needs; shares the network's memory."""
+        """Everything that a checkpoint needs, on rank 0; shares the network's memory if alone."""
         assert self.optimizer is not None
-        return run_tensors(self.model, self.optimizer, self.mean)
+        return self.together.whole(run_tensors(self.model, self.optimizer, self.mean))
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Puts back what `tensors` gave, laid out as the plan has it."""
+        """Puts back what `tensors` gave rank 0, laid out as the plan has it."""
         assert self.optimizer is not None
-        restore_run(tensors, self.model, self.optimizer, self.mean)
+        own = self.together.own(self.world.tensors_of_first(tensors))
+        restore_run(own, self.model, self.optimizer, self.mean)
 
     def _gradient(self, ids: Tensor, step: int, epoch: int) -> tuple[Tensor, Tensor]:
         """Sets `.grad` to the global batch's mean gradient; (loss, right answers) of this rank."""
         assert self.optimizer is not None
         self.optimizer.zero_grad(set_to_none=True)
         own = self.world.slice(ids)
+        counts = len(own) > 0
+        if self.world.size > 1:
+            set_idle(self.model, not counts)
+        own = own if counts else ids[:LEAST]  # goes along, for the others wait for its gradients
         told = []
-        for first, last in batch_ranges(len(own), self.micro_batch or len(own)):
+        for first, last in self._parts(len(own), len(ids)):
             part = own[first:last]
             images, labels = self.samples.of(part, epoch)
-            share = len(part) / len(ids)
+            share = len(part) / len(ids) if counts else 0.0
             # Each part draws the same for its whole batch, such as which layers are passed over.
             torch.manual_seed(self._word(Stream.STEP, step))
-            with masks_by_sample(self.model, self.seed, step, part):
+            masks = masks_by_sample(self.model, self.seed, step, part)
+            with masks, self.together.part(last == len(own)):
+                options: dict[str, Any] = {"recipe": self.recipe, "plan": self.plan}
                 told.append(
-                    add_gradient(
-                        self.model, images, labels, recipe=self.recipe, plan=self.plan, share=share
-                    )
+                    add_gradient(self.together.called, images, labels, share=share, **options)
                 )
         losses, rights = zip(*told, strict=True)
-        return torch.stack(losses).sum(), torch.stack(rights).sum()
+        return torch.stack(losses).sum(), torch.stack(rights).sum() * counts
+
+    def _parts(self, own: int, batch: int) -> list[tuple[int, int]]:
+        """(first, last) of each micro-batch of this rank's samples; as many on every rank."""
+        most = self.micro_batch or batch
+        if self.world.size == 1 or self.world.mode == "towers":
+            return batch_ranges(own, most)
+        active = max(1, min(self.world.size, batch // LEAST))
+        count = min(ceil(ceil(batch / active) / most), batch // active // LEAST) or 1
+        edges = [own * place // count for place in range(count + 1)]
+        return list(pairwise(edges))
+
+    def _halved(self, batch: int, error: RuntimeError) -> int:
+        if self.world.size > 1 and ran_out(error):  # the others are past this point
+            raise ExhaustedError(
+                f"out of memory on rank {self.world.rank}. Take the batch in parts: "
+                "--micro-batch M, at most M pictures at a time on each process."
+            ) from error
+        return halved_micro_batch(self.micro_batch, batch, error)
 
     def _word(self, stream: Stream, step: int) -> int:
         return int(draw(self.seed, stream, step, [0])[0]) >> 1
@@ -153,6 +201,11 @@ class Stepper:
         self.seconds += time.perf_counter() - begin
 
 
+def ran_out(error: RuntimeError) -> bool:
+    """True where the error says that there was no memory left."""
+    return any(words in str(error) for words in _NO_MEMORY)
+
+
 def halved_micro_batch(now: int | None, batch: int, error: RuntimeError) -> int:
     """Half of what was taken at once when memory ran out; any other error is raised again.
 
@@ -161,14 +214,14 @@ def halved_micro_batch(now: int | None, batch: int, error: RuntimeError) -> int:
     Raises:
         ExhaustedError: it cannot be halved any more.
     """
-    if not any(words in str(error) for words in _NO_MEMORY):
+    if not ran_out(error):
         raise error
     now = min(now or batch, batch)
-    if now <= LEAST_MICRO_BATCH:
+    if now <= LEAST:
         raise ExhaustedError(
             f"out of memory with {now} pictures at a time. Use a smaller network or picture."
         ) from error
-    return max(LEAST_MICRO_BATCH, (now + 1) // 2)
+    return max(LEAST, (now + 1) // 2)
 
 
 def batch_ranges(size: int, batch: int) -> list[tuple[int, int]]:

@@ -1,0 +1,297 @@
+"""Two processes and more: the same samples, the same weights, the same bits, and their faults."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from convarium.errors import UsageError
+from convarium.train.launch import Place, place_of
+from convarium.train.world import World
+
+TESTS = Path(__file__).resolve().parents[1]
+PLAIN = ["--precision", "fp32", "--layout", "contiguous", "--threads", "1", "--json"]
+SLOW = pytest.mark.slow
+Trial = Callable[..., list[dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[subprocess.Popen[str]]:
+    """Loads torch once for all trials."""
+    path = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
+    with subprocess.Popen(
+        [sys.executable, "-m", "train.ranks"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+    ) as started:
+        yield started
+        assert started.stdin is not None
+        started.stdin.close()
+
+
+@pytest.fixture
+def trial(process: subprocess.Popen[str], tmp_path: Path) -> Trial:
+    """`convarium train` on `size` ranks, its words after the network's name; each rank's end."""
+
+    def run(words: str, size: int = 2, *, out: str = "run", **more: Any) -> list[dict[str, Any]]:
+        # Epochs of 6 batches of 16 pictures.
+        base = ["--data", "digits", "--set", "batch=16", *PLAIN, "--out", str(tmp_path / out)]
+        network, *rest = words.split()
+        argv = ["train", network, *base, *rest]
+        if "second" in more:
+            argv = [argv, [*argv, *more.pop("second").split()]]
+        env = {"CONVARIUM_HOME": str(tmp_path / "home")}
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps({"argv": argv, "size": size, "env": env, **more}) + "\n")
+        process.stdin.flush()
+        return list(json.loads(process.stdout.readline()))
+
+    return run
+
+
+def _weights(tmp_path: Path, out: str) -> dict[str, torch.Tensor]:
+    return load_file(tmp_path / out / "last.safetensors")
+
+
+def _assert_fine(ends: list[dict[str, Any]]) -> None:
+    assert [end["code"] for end in ends] == [0] * len(ends), ends
+
+
+def _assert_near(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    """Sums in another order: a few units in the last place of float32 at each of few steps."""
+    assert one.keys() == other.keys()
+    for name, tensor in one.items():
+        torch.testing.assert_close(
+            tensor, other[name], rtol=1e-4, atol=2e-5, msg=partial("{}: {}".format, name)
+        )
+
+
+def test_worlds_of_1_2_and_4_see_the_same_samples_at_each_step(trial, tmp_path) -> None:
+    seen = {}
+    for size in (1, 2, 4):
+        ends = trial("lenet_caffe --epochs 1", size, out=f"w{size}", record=str(tmp_path))
+        _assert_fine(ends)
+        parts = [(tmp_path / f"{size}-{rank}").read_text().splitlines() for rank in range(size)]
+        steps: dict[int, list[int]] = {}
+        for line in [line for part in parts for line in part]:
+            step, ids = json.loads(line)
+            steps.setdefault(step, []).extend(ids)
+        seen[size] = steps
+    assert len(seen[1]) == 6
+    assert seen[1] == seen[2] == seen[4]
+    assert sorted(chain(*(seen[1][step] for step in range(1, 7)))) == list(range(96))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "lenet_caffe --epochs 1",
+        "lenet_caffe --epochs 1 --set batch=27 --micro-batch 4",  # ranks have unequal parts
+        pytest.param("lenet_caffe --epochs 1 --set batch=27", marks=SLOW),
+        pytest.param("nin_cifar10 --set iterations=1", marks=SLOW),  # dropout
+        "resnet20_cifar --set iterations=1 --sync-bn",
+        pytest.param("resnet20_cifar --set iterations=2 --sync-bn --set batch=19", marks=SLOW),
+    ],
+)
+def test_two_ranks_end_in_the_weights_of_one(trial, tmp_path, words) -> None:
+    for size in (1, 2):
+        alone = words.replace("--micro-batch 4", "") if size == 1 else words
+        _assert_fine(trial(alone, size, out=f"w{size}"))
+    _assert_near(_weights(tmp_path, "w1"), _weights(tmp_path, "w2"))
+
+
+def test_batch_norm_over_the_ranks_is_that_of_the_whole_batch(trial) -> None:
+    """float64, sums in another order: some ten units in the last place (2e-16) of numbers to 10."""
+    ends = trial("none", compare="norm")
+    _assert_fine(ends)
+    for end in ends:
+        differences = json.loads(end["out"])
+        assert {"answers", "images", "0.weight", "0.bias", "0.running_var"} <= set(differences)
+        assert max(differences.values()) < 1e-13
+
+
+@SLOW
+def test_ranks_without_samples_change_nothing(trial, tmp_path) -> None:
+    for size in (1, 4):  # 5 pictures: two ranks of four have none
+        words = "resnet20_cifar --set iterations=1 --sync-bn --set batch=5"
+        _assert_fine(trial(words, size, out=f"w{size}"))
+    _assert_near(_weights(tmp_path, "w1"), _weights(tmp_path, "w4"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "lenet_caffe --epochs 1 --set validation=0.2",
+        pytest.param("lenet_caffe --set batch=27 --set iterations=4 --micro-batch 4", marks=SLOW),
+        pytest.param("resnet20_cifar --set iterations=1", marks=SLOW),
+        pytest.param("densenet_40_12_cifar --set iterations=1", marks=SLOW),
+        pytest.param("alexnet_2gpu --set batch=4 --set iterations=2", marks=SLOW),
+    ],
+)
+def test_shards_end_in_the_weights_of_copies(trial, tmp_path, words) -> None:
+    _assert_fine(trial(f"{words} --set average=none", out="copies", hidden=64))
+    _assert_fine(trial(f"{words} --set average=none --shard", out="shards", hidden=64))
+    _assert_near(_weights(tmp_path, "copies"), _weights(tmp_path, "shards"))
+
+
+@pytest.mark.parametrize("mode", ["", pytest.param(" --shard", marks=SLOW)])
+def test_a_killed_rank_ends_all_and_the_same_command_ends_in_the_same_bits(
+    trial, tmp_path, mode
+) -> None:
+    words = f"lenet_caffe --epochs 2 --checkpoint-steps 2 --set average=none{mode}"
+    _assert_fine(trial(words, out="whole"))
+    first, second = trial(words, out="cut", signal=[1, signal.SIGKILL, 8])
+    assert second["code"] == -signal.SIGKILL
+    assert first["code"] == 6, first
+    assert "another process has ended" in first["err"]
+    assert len(first["err"].strip().splitlines()[-1]) < 300
+    ends = trial(words, out="cut")
+    _assert_fine(ends)
+    told = json.loads(ends[0]["out"])
+    assert (told["resumed_from_step"], told["exact"]) == (6, True)
+    assert ends[1]["out"] == ends[1]["err"] == ""  # rank 0 alone tells
+    whole, again = _weights(tmp_path, "whole"), _weights(tmp_path, "cut")
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+
+
+@SLOW
+def test_torchrun_starts_all_again_and_they_end_in_the_same_bits(trial, tmp_path) -> None:
+    words = "lenet_caffe --epochs 2 --checkpoint-steps 2"
+    _assert_fine(trial(words, out="whole"))
+    out = ["--out", str(tmp_path / "cut"), "--resume", "never"]
+    argv = ["train", *words.split(), "--data", "digits", "--set", "batch=16", *PLAIN, *out]
+    torchrun = ["torch.distributed.run", "--nproc-per-node=2", "--max-restarts=1", "--standalone"]
+    path = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
+    end = subprocess.run(
+        [sys.executable, "-m", *torchrun, "-m", "train.killed_rank", *argv],
+        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert end.returncode == 0, end.stderr
+    told = json.loads(end.stdout[end.stdout.index("{") :])
+    assert (told["resumed_from_step"], told["exact"]) == (6, True)
+    whole, again = _weights(tmp_path, "whole"), _weights(tmp_path, "cut")
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+
+
+def test_another_number_of_ranks_goes_on_approximately(trial) -> None:
+    words = "lenet_caffe --epochs 1 --checkpoint-steps 2"
+    trial(words, signal=[1, signal.SIGKILL, 4])
+    (end,) = trial(words, 1)
+    _assert_fine([end])
+    assert json.loads(end["out"])["exact"] is False
+    assert "approximate: world 2 -> 1" in end["err"]
+
+
+def test_a_signal_to_one_rank_stops_all_behind_one_checkpoint(trial, tmp_path) -> None:
+    ends = trial("lenet_caffe --epochs 2", signal=[1, signal.SIGUSR1, 3])
+    assert [end["code"] for end in ends] == [75, 75], ends
+    kept = sorted(path.stem for path in (tmp_path / "run" / "checkpoints").glob("*.json"))
+    assert kept == ["step-000000003"]
+
+
+def test_a_stopped_rank_is_noticed(trial) -> None:
+    first, _ = trial(
+        "lenet_caffe --epochs 2 --dist-timeout 4", signal=[1, signal.SIGSTOP, 3], limit=10
+    )
+    assert first["code"] == 6, first
+    assert "has not answered for 4 s" in first["err"]
+
+
+def test_ranks_of_other_settings_are_refused(trial, tmp_path) -> None:
+    ends = trial("lenet_caffe --epochs 1", second="--seed 1")
+    assert [end["code"] for end in ends] == [2, 2], ends
+    assert "the processes differ in configuration" in ends[0]["err"]
+    assert not (tmp_path / "run" / "last.safetensors").exists()
+
+
+def test_a_rank_that_meets_nobody_says_so(trial) -> None:
+    for rank in (0, 1):
+        (end,) = trial("lenet_caffe --epochs 1 --dist-timeout 1", started=[rank])
+        assert end["code"] == 3, end
+        assert f"rank {rank} of 2 did not meet the others" in end["err"].splitlines()[-1]
+
+
+def test_a_fault_of_rank_0_is_told_by_all(trial, tmp_path) -> None:
+    (tmp_path / "run").write_text("a file")
+    ends = trial("lenet_caffe --epochs 1")
+    assert [end["code"] for end in ends] == [3, 3], ends
+    assert "rank 0 ended the run" in ends[1]["err"]
+
+
+def test_a_tower_on_each_rank_gives_the_numbers_of_both_in_one(trial) -> None:
+    """float64, other order of sums: some hundred units in the last place (2e-16) at most."""
+    ends = trial("alexnet_2gpu", compare="towers", hidden=64)
+    _assert_fine(ends)
+    told = [json.loads(end["out"]) for end in ends]
+    layers = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7")
+    for number, differences in enumerate(told, start=1):
+        names = {f"tower{number}.{x}.{y}" for x in layers for y in ("weight", "bias")}
+        assert set(differences) == names | {"fc8.weight", "fc8.bias", "logits"}
+        assert max(differences.values()) < 1e-12
+
+
+@SLOW
+def test_two_towers_train_to_the_weights_of_one_process(trial, tmp_path) -> None:
+    """Momentum, clipping, dropout, and the way through a checkpoint."""
+    words = "alexnet_2gpu --set batch=4 --set iterations=3 --checkpoint-steps 1"
+    _assert_fine(trial(words, 1, out="one", hidden=64, limit=150))
+    words += " --model-parallel"
+    _assert_fine(trial(words, out="whole", hidden=64, limit=150))
+    _assert_near(_weights(tmp_path, "one"), _weights(tmp_path, "whole"))
+    trial(words, out="cut", hidden=64, limit=150, signal=[0, signal.SIGKILL, 3])
+    _assert_fine(trial(words, out="cut", hidden=64, limit=150))
+    whole, again = _weights(tmp_path, "whole"), _weights(tmp_path, "cut")
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+
+
+def test_model_parallelism_is_for_the_network_of_two_towers(trial) -> None:
+    ends = trial("lenet_caffe --epochs 1 --model-parallel")
+    assert [end["code"] for end in ends] == [2, 2], ends
+    assert "--model-parallel is for alexnet_2gpu" in ends[0]["err"]
+    (end,) = trial("alexnet_2gpu --epochs 1 --model-parallel", 1)
+    assert (end["code"], "needs several processes" in end["err"]) == (2, True)
+
+
+def test_torchruns_variables() -> None:
+    told = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}
+    told |= {"MASTER_ADDR": "a", "MASTER_PORT": "7"}
+    assert place_of(told) == Place(3, 4, 1, 2, "a", 7)
+    with pytest.raises(UsageError, match="MASTER_ADDR is not set"):
+        place_of({"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0"})
+
+
+def test_sruns_variables() -> None:
+    told = {"SLURM_STEP_ID": "0", "SLURM_PROCID": "2", "SLURM_NTASKS": "3", "SLURM_LOCALID": "0"}
+    told |= {"SLURM_JOB_NODELIST": "gpu[03-04]", "SLURM_STEP_TASKS_PER_NODE": "2,1"}
+    told |= {"SLURM_NODEID": "1", "SLURM_JOB_ID": "20007"}
+    assert place_of(told) == Place(2, 3, 0, 1, "gpu03", 15007)
+    del told["SLURM_STEP_ID"]  # a batch script without srun
+    assert place_of(told) is None
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 8, 17, 128])
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 8])
+def test_slices_are_the_batch_and_none_is_of_one(count, size) -> None:
+    parts = [World(rank, size).slice(torch.arange(count)).tolist() for rank in range(size)]
+    assert list(chain(*parts)) == list(range(count))
+    assert parts[0]
+    assert all(len(part) != 1 for part in parts)

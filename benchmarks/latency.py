@@ -2,9 +2,9 @@
 
 python benchmarks/latency.py [--threads 2] [--seconds 50]
 
-Prints the error of each network against the best of ten interleaved rounds, the mean, Kendall's tau
-(pairs closer than 10 % are ties), MACs alone at the rate that suits these networks best, and how far
-the machine is from itself. Then, for one network, what the operators' times add up to.
+Prints the error of each network against the best of ten interleaved rounds, the mean, Kendall's
+tau (pairs closer than 10 % are ties), MACs alone at the rate that suits these networks best, and
+how far the machine is from itself. Then, for two networks, what the operators' times add up to.
 """
 
 from __future__ import annotations

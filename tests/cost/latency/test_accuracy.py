@@ -1,4 +1,4 @@
-"""Errors, Kendall's tau with ties, MACs alone, the machine's repeatability: by hand and by scipy."""
+"""Errors, Kendall's tau with ties, MACs alone, repeatability: by hand and by scipy."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from convarium.cost.latency.calibrate import calibrate
 from convarium.cost.latency.calls import SIZES, Call, calls_of
+from convarium.cost.latency.chains import COUNT, Chains
 from convarium.cost.latency.model import LatencyModel, typical_error
 from convarium.cost.latency.predict import predict
 from convarium.cost.latency.shapes import MOST_MACS, drawn
@@ -133,6 +134,32 @@ def test_a_disturbed_sample_is_not_believed(samples) -> None:
     assert LatencyModel(spoilt).seconds(calls).sum() == pytest.approx(want, rel=0.15)
 
 
+def test_chains_say_what_a_network_adds(samples) -> None:
+    """Planted: whole chains take 1.3 times their parts; the one that took 9 times is not usual."""
+    parts = [[call for call, _ in samples[at : at + 9]] for at in (0, 200, 300)]
+    alone = LatencyModel(samples)
+    chains = [
+        (calls, slower * float(alone.seconds(calls).sum()))
+        for calls, slower in zip(parts, (1.3, 9.0, 1.3), strict=True)
+    ]
+    assert LatencyModel(samples, chains).context == pytest.approx(1.3)
+    found = LatencyModel(samples, chains).seconds(parts[0])
+    assert found == pytest.approx(1.3 * alone.seconds(parts[0]))
+
+
+def test_chains_are_drawn_alike_and_run() -> None:
+    """Ten of them, the same for every calibration; none is timed before its moment."""
+    first, again = Chains(Plan(1)), Chains(Plan(1))
+    first.at(0.0)
+    assert first.timed() == []
+    for chains in (first, again):
+        chains.at(1.0)
+    found = [[calls for calls, _ in chains.timed()] for chains in (first, again)]
+    assert found[0] == found[1]
+    assert len(found[0]) == COUNT
+    assert all(seconds > 0 for _, seconds in first.timed())
+
+
 def test_a_family_that_was_not_timed_is_named(samples) -> None:
     only = [s for s in samples if s[0].family in ("conv", "view")]
     net = nn.Sequential(nn.Conv2d(8, 8, 3, groups=8), nn.Conv2d(8, 8, 3))
@@ -155,9 +182,10 @@ def test_a_calibration_stops_in_time_and_times_what_it_is_given() -> None:
 def test_a_calibration_is_kept_by_machine_and_plan(samples) -> None:
     plan, other = Plan(1), Plan(1, "channels_last")
     few = tuple(samples[:50])
-    keep(plan, Kept(few, {"conv": 0.1}, {"rounds": 3}))
+    chains = ((tuple(call for call, _ in few[:4]), 0.5),)
+    keep(plan, Kept(few, {"conv": 0.1}, {"rounds": 3}, 7, chains))
     keep(other, Kept(few[:20], {}))
-    assert kept(plan).samples == few
+    assert (kept(plan).samples, kept(plan).chains, kept(plan).left_out) == (few, chains, 7)
     assert (kept(plan).held_out, kept(plan).reached) == ({"conv": 0.1}, {"rounds": 3})
     assert len(kept(other).samples) == 20
     assert f"torch {torch.__version__}" in key_of(plan)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -10,13 +11,14 @@ from dataclasses import dataclass, field
 import torch
 
 from convarium.cost.latency.calls import Call
+from convarium.cost.latency.chains import Chain, Chains
 from convarium.cost.latency.shapes import drawn
 from convarium.cost.latency.tasks import Task, task_of
 from convarium.machine import Plan
 
 SECONDS = 50.0
 ROUNDS = 4  # the least of these counts; one round before them is not timed
-DISTURBED = 1.6  # times the reference's least seconds: another program had the machine
+DISTURBED = 1.6  # times the reference's usual seconds: another program had the machine
 Sample = tuple[Call, float]
 
 
@@ -25,6 +27,7 @@ class Calibration:
     """What was timed, in seconds; `left_out` counts shapes that were timed while disturbed."""
 
     samples: list[Sample] = field(default_factory=list)
+    chains: list[Chain] = field(default_factory=list)
     left_out: int = 0
     seconds: float = 0.0
 
@@ -39,8 +42,8 @@ def calibrate(
 ) -> Calibration:
     """Seconds of primitive calls under `plan`, as many as the time allows.
 
-    A fixed kernel is timed after each turn. Where it took longer than at its best, the turn's times
-    are taken back to that pace; turns in which it was far slower are timed once more or left out.
+    A fixed kernel is timed beside each turn. Turns in which it was far slower than usual are timed
+    once more or left out: another program had the machine. Some chains of layers are timed whole.
 
     Args:
         plan: threads, layout and precision.
@@ -50,17 +53,22 @@ def calibrate(
         pause: called after each turn with that share: for other work in the same sitting.
     """
     found = _Turns(drawn() if turns is None else turns)
+    chains = Chains(plan) if turns is None else None
     passed = 0.0
     while passed < seconds:
         begin = time.perf_counter()
         with plan.settings(), torch.inference_mode(), plan.autocast():
             if not found.take_one(plan):
                 break
+            if chains is not None:
+                chains.at(passed / seconds)
         passed += time.perf_counter() - begin
         share = min(1.0, passed / seconds)
         tell(share, found.shapes)
         pause(share)
-    return found.calibration(passed)
+    done = found.calibration(passed)
+    done.chains = [] if chains is None else chains.timed()
+    return done
 
 
 class _Turns:
@@ -91,18 +99,17 @@ class _Turns:
         return True
 
     def calibration(self, seconds: float) -> Calibration:
-        """The samples of the turns that were not disturbed, at the machine's best pace."""
+        """The samples of the turns that were not disturbed."""
         done = Calibration(seconds=seconds)
-        best = min((pace for pace, _ in self._timed), default=0.0)
         for pace, samples in self._timed:
             if pace <= self._limit():
-                done.samples += [(call, lap * best / pace) for call, lap in samples]
+                done.samples += samples
             else:
                 done.left_out += len(samples)
         return done
 
     def _limit(self) -> float:
-        return DISTURBED * min(pace for pace, _ in self._timed)
+        return DISTURBED * statistics.median(pace for pace, _ in self._timed)
 
 
 class Reference:

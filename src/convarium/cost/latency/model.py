@@ -27,14 +27,26 @@ _FLOAT = 4  # bytes
 
 
 class LatencyModel:
-    """Fitted to samples of calls; `seconds` prices any call, best one whose family was sampled."""
+    """Fitted to samples of calls; `seconds` prices any call, best one whose family was sampled.
 
-    def __init__(self, samples: Sequence[tuple[Call, float]]) -> None:
+    `chains` are sequences of calls with their seconds together: their median over the sum of their
+    parts is `context`, by which a call within a network takes longer than one alone.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[tuple[Call, float]],
+        chains: Sequence[tuple[Sequence[Call], float]] = (),
+    ) -> None:
         families: dict[str, list[tuple[Call, float]]] = {}
         for call, seconds in samples:
             families.setdefault(call.family, []).append((call, seconds))
         self._families = {name: _Family(members) for name, members in families.items()}
         self._any = _Roofline(samples)
+        self.context = 1.0
+        if chains:
+            found = [seconds / float(self.seconds(calls).sum()) for calls, seconds in chains]
+            self.context = float(np.median(found))
 
     def seconds(self, calls: Sequence[Call]) -> Array:
         """Predicted seconds of each call."""
@@ -43,7 +55,7 @@ class LatencyModel:
             at = [i for i, call in enumerate(calls) if call.family == family]
             kin = [name for name in (family, *_KIN.get(family, ())) if name in self._families]
             law = self._families[kin[0]] if kin else self._any
-            found[at] = law.seconds([calls[i] for i in at])
+            found[at] = self.context * law.seconds([calls[i] for i in at])
         return found
 
     def knows(self, call: Call) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from convarium.cost.latency.calibrate import SECONDS, calibrate
@@ -60,8 +60,9 @@ def sit(
     if not done.samples:
         raise InputError("no shape could be timed: the machine is too busy. Try again later.")
     held_out = typical_error(done.samples)
-    found = Kept(tuple(done.samples), held_out, None, done.left_out)
+    chains = tuple(done.chains)
+    found = Kept(tuple(done.samples), held_out, None, done.left_out, chains)
     reached = None if rounds is None else rounds.against(found.model).to_dict()
-    path = keep(plan, Kept(found.samples, held_out, reached, done.left_out))
+    path = keep(plan, replace(found, reached=reached))
     shapes = len(done.samples)
     return Sitting(key_of(plan), str(path), shapes, done.left_out, done.seconds, held_out, reached)

@@ -12,6 +12,7 @@ import torch
 
 from convarium.cost.latency.calibrate import Sample
 from convarium.cost.latency.calls import SIZES, Call
+from convarium.cost.latency.chains import Chain
 from convarium.cost.latency.model import LatencyModel
 from convarium.errors import UsageError
 from convarium.files import home, written_whole
@@ -34,10 +35,11 @@ class Kept:
     held_out: dict[str, float]
     reached: dict[str, Any] | None = None
     left_out: int = 0
+    chains: tuple[Chain, ...] = ()
     model: LatencyModel = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "model", LatencyModel(self.samples))
+        object.__setattr__(self, "model", LatencyModel(self.samples, self.chains))
 
 
 def key_of(plan: Plan) -> str:
@@ -58,6 +60,10 @@ def keep(plan: Plan, kept: Kept) -> Path:
         "held_out": kept.held_out,
         "reached": kept.reached,
         "left_out": kept.left_out,
+        "chains": [
+            [[[call.kind, list(call.sizes)] for call in calls], seconds]
+            for calls, seconds in kept.chains
+        ],
     }
     whole = {"schema": SCHEMA, "calibrations": {**_entries(), key_of(plan): entry}}
     path = home() / NAME
@@ -103,9 +109,14 @@ def _read(entry: dict[str, Any]) -> Kept | None:
         reached = entry.get("reached")
         if not samples or not isinstance(reached, dict | None):
             return None
-        return Kept(samples, held_out, reached, int(entry.get("left_out", 0)))
+        chains = tuple(_chain(*raw) for raw in entry.get("chains", ()))
+        return Kept(samples, held_out, reached, int(entry.get("left_out", 0)), chains)
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
+
+
+def _chain(calls: list[list[Any]], seconds: float) -> Chain:
+    return tuple(_sample(kind, sizes, 1.0)[0] for kind, sizes in calls), float(seconds)
 
 
 def _sample(kind: str, sizes: list[int], seconds: float) -> Sample:

@@ -25,6 +25,7 @@ SIZES: dict[str, tuple[str, ...]] = {
     "max_pool": ("n", "c", "h", "w", "kernel", "stride"),
     "mean_pool": ("n", "c", "h", "w", "kernel", "stride"),
     "mean": ("kept", "summed"),
+    "mean_window": ("elements", "window"),  # over neighbouring channels, as in an LRN
     "view": (),
 }
 _CURVES = frozenset(
@@ -133,6 +134,8 @@ def _sweep(op: Op) -> Call:
         return Call("norm", (n, c, prod(sides)))
     if op.name == "cat":
         return Call("join", (len(inputs), elements))
+    if op.name == "avg_pool3d":
+        return Call("mean_window", (max(1, elements), prod(op.args[1])))
     if op.nature == "reduction":
         read = prod(inputs[0].shape) if inputs else elements
         return Call("mean", (max(1, elements), max(1, read // max(1, elements))))

@@ -17,7 +17,7 @@ from convarium.machine import Plan, answering, laps_in_turns
 from convarium.trace import trace_anyhow
 
 COUNT = 10
-STOPS = 4  # moments of the calibration at which they are timed
+STOPS = 5  # moments of the calibration at which they are timed, as a check's networks are
 ROUNDS = 2
 SIDE = 160
 Chain = tuple[tuple[Call, ...], float]
@@ -36,7 +36,7 @@ class Chains:
 
     def at(self, share: float) -> None:
         """Times them when the next moment of the calibration has come; `share` of it has passed."""
-        if share < (self._stops + 1) / STOPS:
+        if share < self._stops / STOPS:
             return
         self._stops += 1
         tasks = {str(n): self._run(net) for n, net in enumerate(self._nets)}

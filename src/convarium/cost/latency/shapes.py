@@ -22,6 +22,7 @@ _SHARES: dict[str, int] = {  # of the turns
     **{"conv": 32, "pointwise": 24, "depthwise": 9, "grouped": 6, "linear": 5, "norm": 4},
     **{"map": 2, "map_in_place": 3, "curve": 2, "sum": 2, "sum_in_place": 2, "join": 2},
     **{"copy": 2, "max_pool": 3, "mean_pool": 1, "mean": 1, "product": 1, "view": 1},
+    "mean_window": 1,
 }
 
 
@@ -156,5 +157,8 @@ _DRAW: dict[str, Callable[[random.Random], Call]] = {
         for kind in ("map", "map_in_place", "curve", "sum", "sum_in_place", "copy")
     },
     "join": lambda dice: Call("join", (dice.choice((2, 2, 3, 4, 8)), _between(dice, 1e3, 4e6))),
+    "mean_window": lambda dice: Call(
+        "mean_window", (_between(dice, 1e4, 1e6), dice.choice((3, 5, 5, 7, 9)))
+    ),
     "view": lambda dice: Call("view", ()),
 }

@@ -111,12 +111,19 @@ def _pool(kind: type[nn.Module]) -> Callable[[Call], Made]:
     return make
 
 
+def _mean_window(call: Call) -> Made:
+    channels = max(1, call["elements"] // 784)
+    x = torch.empty(1, 1, channels + call["window"] - 1, 28, 28)
+    return nn.AvgPool3d((call["window"], 1, 1), stride=1), [x]
+
+
 def _mean(call: Call) -> Made:
     return _Does(lambda x: x.mean(-1)), [torch.empty(call["kept"], call["summed"])]
 
 
 _MAKE: dict[str, Callable[[Call], Made]] = {
     **{"conv": _conv, "linear": _linear, "product": _product, "norm": _norm, "mean": _mean},
+    "mean_window": _mean_window,
     "map": _flat(torch.relu),
     "map_in_place": _flat(torch.relu_),
     "curve": _flat(lambda x: x.pow(0.75)),

@@ -90,6 +90,8 @@ def call_of(op: Op) -> Call:
         return _convolution(op)
     if op.name in _POOLS:
         return _pool(_POOLS[op.name], op)
+    if op.name == "avg_pool3d":
+        return Call("mean_window", (prod(op.outputs[0].shape), prod(op.args[1])))
     return _product(op) or _sweep(op)
 
 
@@ -134,8 +136,6 @@ def _sweep(op: Op) -> Call:
         return Call("norm", (n, c, prod(sides)))
     if op.name == "cat":
         return Call("join", (len(inputs), elements))
-    if op.name == "avg_pool3d":
-        return Call("mean_window", (max(1, elements), prod(op.args[1])))
     if op.nature == "reduction":
         read = prod(inputs[0].shape) if inputs else elements
         return Call("mean", (max(1, elements), max(1, read // max(1, elements))))

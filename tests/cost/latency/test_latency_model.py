@@ -86,7 +86,7 @@ def test_shapes_are_drawn_alike_every_time_and_in_bounds() -> None:
     assert first == again
     assert {call.kind for turn in first for call in turn} == set(SIZES)
     for turn in first:
-        assert len({call.family for call in turn}) <= 2  # a 1x1 grouped or single group may slip in
+        assert len({call.family for call in turn}) == 1
         for call in turn:
             assert min(call.sizes, default=1) >= 1
             assert call.macs <= MOST_MACS

@@ -64,6 +64,20 @@ def test_every_batch_and_thread_has_its_point() -> None:
     assert told_json["n"] >= bench_file.LEAST_ROUNDS
 
 
+def test_peak_memory_is_that_of_the_first_pass() -> None:
+    """A pass that fills 64 MiB and drops them; later ones would use the same pages again."""
+
+    class Fills(nn.Module):
+        def forward(self, x):
+            return torch.ones(64 << 20, dtype=torch.uint8)[:1]
+
+    settings = Settings(plans_of([1], "contiguous", "fp32"), (1,), 0.001)
+    (point,) = bench([_entrant("a", Fills())], settings).points
+    if point.peak_bytes is None:
+        pytest.skip(point.unavailable["peak_bytes"])
+    assert 60 << 20 < point.peak_bytes < 128 << 20
+
+
 def test_energy_is_a_figure_or_a_reason(tmp_path) -> None:
     counter = Counter(tmp_path / "none", with_nvml=False)
     settings = Settings(plans_of([1], "contiguous", "fp32"), (1,), 0.001)

@@ -19,6 +19,7 @@ from convarium.cost.measured.operators import (
 )
 from convarium.errors import InputError, UsageError
 from convarium.machine import Counter, PeakMemory, Plan, answering, laps_in_turns
+from convarium.machine.memory import give_back
 
 LEAST_ROUNDS = 5
 ENERGY_PASSES = 20
@@ -132,24 +133,32 @@ def bench(
         threads = f"{plan.threads} thread{'s' * (plan.threads > 1)}"
         tell(f"{many}, batch {batch}, {threads}: {settings.seconds * len(entrants):g} s")
         with plan.settings(), answering(*(one.model for one in entrants)):
-            runs = {one.name: _ready(one, plan, batch) for one in entrants}
+            peaks = {one.name: PeakMemory() for one in entrants}
+            runs = {one.name: _ready(one, plan, batch, peaks[one.name]) for one in entrants}
             seconds = settings.seconds * len(runs)
             laps = laps_in_turns(
                 runs, seconds=seconds, least=LEAST_ROUNDS, most=100_000, between=watch.look
             )
             for one in entrants:
-                measured = _beside(one, runs[one.name], batch, counter, per_op=settings.per_op)
+                run = runs[one.name]
+                measured = _beside(one, run, batch, counter, per_op=settings.per_op)
+                _add_peak(measured, peaks[one.name])
                 points.append(point_of(one.name, batch, plan.threads, laps[one.name], measured))
         ratios += ratios_of(entrants, laps, batch, plan.threads)
     layout, precision = settings.plans[0].layout, settings.plans[0].precision
     return BenchReport(tuple(points), tuple(ratios), watch.verdict(), layout, precision)
 
 
-def _ready(one: Contestant, plan: Plan, batch: int) -> Callable[[], object]:
-    """The forward pass, run once: what fails, fails here."""
+def _ready(one: Contestant, plan: Plan, batch: int, peak: PeakMemory) -> Callable[[], object]:
+    """The forward pass, run once: what fails, fails here, and `peak` sees its memory.
+
+    Later passes use again what the first one gave back, which the kernel's mark does not see.
+    """
     run = one.forward(plan, batch)
+    give_back()
     try:
-        run()
+        with peak:
+            run()
     except RuntimeError as error:
         words = " ".join(str(error).split())
         if "can't allocate memory" in words:
@@ -162,11 +171,9 @@ def _ready(one: Contestant, plan: Plan, batch: int) -> Callable[[], object]:
 def _beside(
     one: Contestant, run: Callable[[], object], batch: int, counter: Counter, *, per_op: bool
 ) -> dict[str, Any]:
-    """Memory, energy and operators of a pass: the fields of a point beside its times."""
-    with PeakMemory() as peak:
-        run()
-    found: dict[str, Any] = {"peak_bytes": peak.bytes, "joules_per_image": None}
-    unavailable = {} if peak.bytes is not None else {"peak_bytes": f"not available: {peak.reason}"}
+    """Energy and operators of a pass: fields of a point beside its times."""
+    found: dict[str, Any] = {"joules_per_image": None}
+    unavailable: dict[str, str] = {}
     with counter.measure() as energy:
         for _ in range(ENERGY_PASSES if counter.sources else 0):
             run()
@@ -177,6 +184,12 @@ def _beside(
     if per_op:
         found["operators"] = time_operators(one.model, run)
     return {**found, "unavailable": unavailable}
+
+
+def _add_peak(measured: dict[str, Any], peak: PeakMemory) -> None:
+    measured["peak_bytes"] = peak.bytes
+    if peak.bytes is None:
+        measured["unavailable"]["peak_bytes"] = f"not available: {peak.reason}"
 
 
 def point_of(

@@ -192,7 +192,7 @@ def _kernel(apart: Array, length: float) -> Array:
 
 def _non_negative(terms: Array) -> Array:
     """Prices of at least zero for which `terms @ prices` is nearest to one."""
-    from scipy.optimize import nnls
+    from scipy.optimize import nnls  # type: ignore[import-untyped]  # comes with scikit-learn
 
     prices: Any = nnls(terms, np.ones(len(terms)))[0]
     return np.asarray(prices)

@@ -105,7 +105,7 @@ def _copy(call: Call) -> Made:
 def _pool(kind: type[nn.Module]) -> Callable[[Call], Made]:
     def make(call: Call) -> Made:
         k = call["kernel"]
-        layer = kind(k, call["stride"], padding=(k - 1) // 2)  # type: ignore[call-arg]
+        layer = kind(k, call["stride"], padding=(k - 1) // 2)
         return layer, [torch.empty(call["n"], call["c"], call["h"], call["w"])]
 
     return make

@@ -1,6 +1,6 @@
 """The latency model calibrated and held against 12 networks that it never saw, in one sitting.
 
-python benchmarks/latency.py [--threads 2] [--seconds 50]
+python benchmarks/latency.py [--threads 2] [--seconds 45]
 
 Prints the error of each network against the best of ten interleaved rounds, the mean, Kendall's
 tau (pairs closer than 10 % are ties), MACs alone at the rate that suits these networks best, and

@@ -70,6 +70,32 @@ def test_packages_and_memory_add_up_and_parts_do_not(tmp_path, counter) -> None:
     assert used.joules == pytest.approx(1 + 3 + 4)
 
 
+def test_one_of_two_packages_wraps_around(tmp_path, counter) -> None:
+    turned = _domain(tmp_path, "intel-rapl:0", "package-0", RANGE - 1_000_000)
+    steady = _domain(tmp_path, "intel-rapl:1", "package-1", 5_000_000)
+    with counter().measure() as used:
+        turned.write_text("2000000\n")
+        steady.write_text("9000000\n")
+    assert used.joules == pytest.approx(3 + 4)
+
+
+def test_a_counter_that_stands_still_draws_nothing(tmp_path, counter) -> None:
+    _domain(tmp_path, "intel-rapl:0", "package-0", RANGE)
+    with counter().measure() as used:
+        pass
+    assert used.joules == 0
+
+
+def test_a_counter_that_is_no_number_gives_a_reason(tmp_path, counter) -> None:
+    file = _domain(tmp_path, "intel-rapl:0", "package-0", 0)
+    file.write_text("broken\n")
+    with counter().measure() as used:
+        pass
+    assert used.joules is None
+    assert used.reason.startswith("not available: ")
+    assert "broken" in used.reason
+
+
 def test_no_tree_gives_a_reason(tmp_path) -> None:
     with Counter(tmp_path / "none", with_nvml=False).measure() as used:
         pass
@@ -100,6 +126,24 @@ def test_no_right_to_read_gives_a_reason(tmp_path, counter, monkeypatch) -> None
         pass
     assert used.joules is None
     assert used.reason == f"not available: no right to read {file}"
+
+
+def test_half_of_the_packages_is_no_figure(tmp_path, counter, monkeypatch) -> None:
+    """One of two packages may not be read: the other alone would look like a frugal machine."""
+    _domain(tmp_path, "intel-rapl:0", "package-0", 0)
+    closed = _domain(tmp_path, "intel-rapl:1", "package-1", 0)
+    plain = Path.read_text
+
+    def refuse(path: Path, *args, **kwargs) -> str:
+        if path == closed:
+            raise PermissionError(13, "Permission denied")
+        return plain(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with counter().measure() as used:
+        pass
+    assert (used.joules, used.sources) == (None, ())
+    assert used.reason == f"not available: no right to read {closed}"
 
 
 def test_a_counter_that_vanishes_gives_a_reason(tmp_path, counter) -> None:

@@ -24,6 +24,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "list": ("list_:list_", "List the networks: parameters, multiply-adds, year, input."),
     "show": ("show:show", "Show one network: layers, printed results, departures, recipe."),
     "cost": ("cost:cost", "Count parameters and multiply-adds, layer by layer."),
+    "bench": ("bench:bench", "Time networks on this machine; calibrate its latency model."),
     "verify": ("verify:verify", "Hold networks against every number that their papers print."),
     "diff": ("diff:diff", "Tell two networks apart, layer by layer."),
     "train": ("train:train", "Train one network by its short recipe; keep weights and record."),

@@ -90,6 +90,16 @@ def cost(
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write there.")] = None,
+    predict_time: Annotated[
+        bool,
+        typer.Option(
+            "--predict-time",
+            help="Milliseconds of a forward pass here, not run; `bench --calibrate` comes first.",
+        ),
+    ] = False,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Of --predict-time; all that may be used.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Count parameters, multiply-adds (MACs), bytes and receptive fields of networks.
@@ -104,8 +114,19 @@ def cost(
     Example: convarium cost resnet50 --max-batch 8GB --training
     Example: convarium cost squeezenet1_1 --out squeezenet.svg
     Example: convarium cost my_net.py:make --input 3x64x64 --json
+    Example: convarium cost resnet50 torchvision:resnet50 --predict-time --batch 8
     """
     size = None if input_size is None else parse_size(input_size)
+    if predict_time:
+        others = (out, training, depth, sort, top, columns, max_batch, optimizer)
+        if form not in (None, "table", "json") or any(others):
+            raise UsageError(
+                "--predict-time goes with --input, --batch, --threads and --json alone."
+            )
+        _predict(names, size, batch, threads, as_json=as_json or form == "json")
+        return
+    if threads is not None:
+        raise UsageError("--threads goes with --predict-time: what is counted has no threads.")
     limit = None if max_batch is None else parse_bytes(max_batch)
     chosen = format_of(form, out, as_json=as_json)
     if optimizer is not None and not training:
@@ -135,6 +156,39 @@ def cost(
 
     with written_whole(out) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _predict(
+    names: list[str],
+    size: tuple[int, int, int] | None,
+    batch: int,
+    threads: int | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Predicts each network's time with this machine's calibration; prints its own error too."""
+    from convarium.cli.bench_text import predictions_text
+    from convarium.cli.output import print_json
+    from convarium.cost.latency.predict import predict
+    from convarium.cost.latency.store import kept
+    from convarium.cost.sources import find
+    from convarium.machine import Plan
+    from convarium.machine.describe import available_cores
+
+    plan = Plan(threads or available_cores())
+    known = kept(plan)
+    found = []
+    for source in [find(name, size and size[0]) for name in dict.fromkeys(names)]:
+        given = size or source.input_size
+        if given is None:
+            raise UsageError(f"{source.name} does not say its input. Add --input 3x224x224.")
+        one = predict(source.model, given, known.model, name=source.name, batch_size=batch)
+        found.append(one)
+    if as_json:
+        told = [one.to_dict() for one in found]
+        print_json({"threads": plan.threads, "predictions": told, "reached": known.reached})
+    else:
+        print(predictions_text(found, plan.threads, known.reached))
 
 
 def parse_size(text: str) -> tuple[int, int, int]:

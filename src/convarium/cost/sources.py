@@ -73,12 +73,13 @@ class Source:
         return size
 
 
-def find(word: str, channels: int | None = None) -> Source:
+def find(word: str, channels: int | None = None, *, values: bool = False) -> Source:
     """The network that `word` names, without values where it can be built so.
 
     Args:
         word: as the error below lists; a file's function is called without arguments.
         channels: of the picture; ours are built for it, others keep what they have.
+        values: build it with its initial values, to run it.
 
     Raises:
         UsageError: no such network.
@@ -87,31 +88,31 @@ def find(word: str, channels: int | None = None) -> Source:
     """
     kind, colon, name = word.rpartition(":")
     if not colon:
-        return _own(word, channels)
+        return _own(word, channels, "cpu" if values else "meta")
     if kind == "torchvision":
-        return _torchvision(name)
+        return _torchvision(name, values)
     if kind == "timm":
-        return _timm(name)
+        return _timm(name, values)
     if kind.endswith(".py"):
         return _file(Path(kind), name)
     raise UsageError(f"{word!r} names no network. Write {_FORMS}.")
 
 
-def _own(word: str, channels: int | None) -> Source:
+def _own(word: str, channels: int | None, device: str) -> Source:
     row = catalog.find(word)
     size = model_facts(row.name).input
     other = channels if channels not in (None, size[0]) else None
-    with torch.device("meta"):
+    with torch.device(device):
         return Source(row.name, build(row.name, in_channels=other), size, row.traced)
 
 
-def _torchvision(name: str) -> Source:
+def _torchvision(name: str, values: bool) -> Source:
     from torchvision import models
 
     if name not in models.list_models():
         raise unknown_name("torchvision network", name, models.list_models())
     options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
-    model = _without_values(lambda: models.get_model(name, weights=None, **options))
+    model = _made(lambda: models.get_model(name, weights=None, **options), values)
     side = getattr(model, "image_size", None)
     if side is None:
         first = next(iter(models.get_model_weights(name)), None)
@@ -119,23 +120,25 @@ def _torchvision(name: str) -> Source:
     return Source(f"torchvision:{name}", model, (3, side, side))
 
 
-def _timm(name: str) -> Source:
+def _timm(name: str, values: bool) -> Source:
     try:
         import timm
     except ImportError as error:
         raise MissingExtraError(f"timm:{name} needs timm", "timm") from error
     if not timm.is_model(name):
         raise unknown_name("timm network", name, timm.list_models())
-    model = _without_values(lambda: timm.create_model(name, pretrained=False))
+    model = _made(lambda: timm.create_model(name, pretrained=False), values)
     size = getattr(model, "pretrained_cfg", {}).get("input_size", (3, _SIDE, _SIDE))
     return Source(f"timm:{name}", model, tuple(size))
 
 
-def _without_values(make: Callable[[], nn.Module]) -> nn.Module:
-    """On the meta device; with values where the builder reads them, as torchvision's RegNets do."""
+def _made(make: Callable[[], nn.Module], values: bool) -> nn.Module:
+    """On the meta device; with values on request, or where the builder reads them (RegNets)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the library's own talk about its initial values
         try:
+            if values:
+                return make()
             with torch.device("meta"):
                 return make()
         except (RuntimeError, NotImplementedError):

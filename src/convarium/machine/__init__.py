@@ -5,7 +5,7 @@ from convarium.machine.energy import Counter, Energy
 from convarium.machine.memory import PeakMemory
 from convarium.machine.plan import Plan, answering
 from convarium.machine.probe import choose_plan
-from convarium.machine.stopwatch import Timing, interleaved
+from convarium.machine.stopwatch import Timing, interleaved, laps_in_turns
 
 __all__ = [
     "Counter",
@@ -17,4 +17,5 @@ __all__ = [
     "choose_plan",
     "describe_machine",
     "interleaved",
+    "laps_in_turns",
 ]

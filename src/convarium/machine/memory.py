@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -46,3 +48,10 @@ class PeakMemory:
         lines = (self._proc / "status").read_text().splitlines()
         fields = dict(line.split(":", 1) for line in lines if ":" in line)
         return int(fields[key].split()[0]) * 1024
+
+
+def give_back() -> None:
+    """Gives freed memory back to the system where the C library can, so that its use is seen."""
+    gc.collect()
+    with suppress(OSError, AttributeError):  # another C library keeps it
+        ctypes.CDLL(None).malloc_trim(0)

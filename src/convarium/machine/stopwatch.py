@@ -27,7 +27,21 @@ def interleaved(
     most: int = 1000,
     warmup: int = 1,
 ) -> dict[str, Timing]:
-    """Times each task in turns, round after round.
+    """Times each task in turns, round after round; the arguments are those of `laps_in_turns`."""
+    laps = laps_in_turns(tasks, seconds=seconds, least=least, most=most, warmup=warmup)
+    return {name: summarise(values) for name, values in laps.items()}
+
+
+def laps_in_turns(
+    tasks: Mapping[str, Callable[[], object]],
+    *,
+    seconds: float,
+    least: int = 3,
+    most: int = 1000,
+    warmup: int = 1,
+    between: Callable[[int], object] = lambda done: None,
+) -> dict[str, list[float]]:
+    """Seconds of every call, round by round: the laps at one place are of one round.
 
     Args:
         tasks: what to time, by name; each call does the same work.
@@ -35,6 +49,7 @@ def interleaved(
         least: rounds at least.
         most: rounds at most.
         warmup: untimed rounds before.
+        between: called before each round with the rounds done so far.
     """
     for _ in range(warmup):
         for task in tasks.values():
@@ -44,11 +59,12 @@ def interleaved(
     for done in range(most):
         if done >= least and time.perf_counter() - begin >= seconds:
             break
+        between(done)
         for name, task in tasks.items():
             start = time.perf_counter()
             task()
             laps[name].append(time.perf_counter() - start)
-    return {name: summarise(values) for name, values in laps.items()}
+    return laps
 
 
 def summarise(seconds: list[float]) -> Timing:

@@ -32,7 +32,7 @@ class Op:
     `name` is the operator's: bare for torch's own ("convolution"), with its namespace for others
     ("mylib::attention"). `args` and `kwargs` are its arguments with every tensor replaced by its
     TensorSpec. `nature` is "view" (moves no data), "pointwise", "reduction" or "other", as torch
-    itself declares it.
+    itself declares it. `in_place` says that it writes into one of its arguments.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Op:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     outputs: tuple[TensorSpec, ...]
+    in_place: bool = False
 
 
 @dataclass(slots=True, eq=False)

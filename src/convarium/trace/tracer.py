@@ -133,7 +133,7 @@ class _Tracer(TorchDispatchMode):
         if out is None:
             out = func(*args, **kwargs)
         outputs, used = tensors(out), tensors(args) + tensors(kwargs)
-        op = Op(name, nature, *specs, tuple(map(spec, outputs)))
+        op = Op(name, nature, *specs, tuple(map(spec, outputs)), func._schema.is_mutable)
         self._fields.carry(name, op.args, used, outputs)
         if nature == "view" and used:
             self._stand_ins.alias(used[0], outputs)

@@ -1,0 +1,1 @@
+"""What networks cost while they run: seconds, memory, energy, operator by operator."""

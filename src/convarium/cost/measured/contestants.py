@@ -1,0 +1,142 @@
+"""Who is timed: networks with values on the CPU, their equals elsewhere, their pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from convarium.cost.sources import Source, find
+from convarium.errors import ConvariumError, ExhaustedError, InputError, UsageError, unknown_name
+from convarium.facts import model_facts
+from convarium.machine import Plan
+from convarium.trace import trace_anyhow
+
+LIBRARIES = ("torchvision", "timm")
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """A network to time. `base` is the contestant whose time its own is held against."""
+
+    name: str
+    model: nn.Module
+    input_size: tuple[int, ...]
+    base: str
+
+    def forward(self, plan: Plan, batch: int) -> Callable[[], object]:
+        """One pass over `batch` random pictures; input and output stay on the device."""
+        images = plan.move(torch.rand(batch, *self.input_size))
+        plan.place(self.model)
+
+        def run() -> Tensor:
+            with torch.inference_mode(), plan.autocast():
+                return self.model(images)
+
+        return run
+
+
+def contestants(
+    words: Sequence[str],
+    *,
+    against: Sequence[str] = (),
+    input_size: tuple[int, int, int] | None = None,
+    tell: Callable[[str], None] = lambda text: None,
+) -> list[Contestant]:
+    """The networks that words name, each followed by its equals in the libraries of `against`.
+
+    Args:
+        words: as `convarium cost` takes them.
+        against: of LIBRARIES.
+        input_size: (C, H, W) in pixels; each network's own when None.
+        tell: gets the sentence for a network without an equal.
+
+    Raises:
+        UsageError: no such network or library, or a network that does not say its input.
+        InputError: a network that cannot be run on one picture of that size.
+    """
+    for library in against:
+        if library not in LIBRARIES:
+            raise unknown_name("library", library, LIBRARIES)
+    found: dict[str, Contestant] = {}
+    first = ""
+    for word in dict.fromkeys(words):
+        one = _contestant(find(word, input_size and input_size[0], values=True), input_size)
+        first = first or one.name
+        found.setdefault(one.name, _based(one, first))
+        for peer in _peers(one.name, against, tell):
+            size = input_size or one.input_size
+            other = _contestant(find(peer, values=True), size)
+            found.setdefault(other.name, _based(other, one.name))
+    return list(found.values())
+
+
+def _based(one: Contestant, base: str) -> Contestant:
+    return Contestant(one.name, one.model, one.input_size, base)
+
+
+def _contestant(source: Source, input_size: tuple[int, ...] | None) -> Contestant:
+    size = input_size or source.input_size
+    if size is None:
+        raise UsageError(f"{source.name} does not say its input. Add --input 3x224x224.")
+    if any(t.is_meta for t in (*source.model.parameters(), *source.model.buffers())):
+        raise InputError(
+            f"{source.name} lies on the meta device, without values. Build it on the CPU."
+        )
+    trace_anyhow(source.model, (1, *size))  # says in one sentence what it cannot take
+    return Contestant(source.name, source.model, tuple(size), source.name)
+
+
+def _peers(name: str, against: Sequence[str], tell: Callable[[str], None]) -> list[str]:
+    """The ledger's networks of other libraries that have the same layers."""
+    if ":" in name:
+        return []
+    peers = [peer for peer in model_facts(name).peers if peer.params_equal]
+    found = []
+    for library in against:
+        equal = [peer.name for peer in peers if peer.library == library]
+        found += [f"{library}:{peer}" for peer in equal[:1]]
+        if not equal:
+            tell(f"{name} has no equal in {library}.")
+    return found
+
+
+def check_room(one: Contestant, batch: int, free: int | None = None) -> None:
+    """Refuses a batch that cannot fit, before it is tried.
+
+    Args:
+        one: the network.
+        batch: pictures at once.
+        free: bytes of memory that can be had; what the system says when None.
+
+    Raises:
+        ExhaustedError: the predicted peak and the pictures are more than that.
+    """
+    free = _free_bytes() if free is None else free
+    if free is None:
+        return
+    from convarium.cost.memory import Step, memory_of
+
+    try:
+        report = memory_of(
+            one.model, one.input_size, name=one.name, batch_size=batch, step=Step(False), mode=None
+        )
+    except ConvariumError:
+        return  # a forward pass that reads values: it is not known before it runs
+    if report.peak_bytes - report.params_bytes > free:  # the weights are there already
+        raise ExhaustedError(
+            f"{one.name} at batch {batch} needs about {report.peak_bytes / 1e9:.1f} GB, "
+            f"{free / 1e9:.1f} GB are free. Use a smaller batch."
+        )
+
+
+def _free_bytes() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    found = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
+    return int(found[0]) * 1024 if found else None

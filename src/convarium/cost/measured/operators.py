@@ -1,0 +1,142 @@
+"""Seconds of every operator of a forward pass: a dispatch mode with a clock."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+from torch.nn.modules.module import (
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+)
+from torch.utils._python_dispatch import TorchDispatchMode
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorTime:
+    """One operator call: the layer that made it, its name, its median milliseconds."""
+
+    layer: str
+    name: str
+    ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorTimes:
+    """All operators of a pass. `ms_wall` is the pass's own median without the clock inside.
+
+    `share` is the operators' sum over it: what is missing is Python between operators, what is
+    beyond 1 is the clock's own cost.
+    """
+
+    rows: tuple[OperatorTime, ...]
+    ms_sum: float
+    ms_wall: float
+
+    @property
+    def share(self) -> float:
+        """The operators' sum over the wall time."""
+        return self.ms_sum / self.ms_wall
+
+
+def time_operators(
+    model: nn.Module,
+    run: Callable[[], object],
+    *,
+    passes: int = 5,
+    clock: Clock = time.perf_counter,
+) -> OperatorTimes:
+    """Median milliseconds of every operator that `run` calls; plain passes are timed in turns.
+
+    Args:
+        model: whose layers the operators are told by.
+        run: its forward pass, which calls the same operators every time.
+        passes: timed, after one that is not.
+        clock: gives seconds.
+    """
+    run()
+    seen: list[tuple[str, str]] = []
+    laps: list[list[float]] = []
+    wall: list[float] = []
+    for _ in range(passes):
+        start = clock()
+        run()
+        wall.append(clock() - start)
+        with _layers(model) as stack, _Clocked(clock, stack) as clocked:
+            run()
+        seen = clocked.seen
+        laps.append(clocked.laps)
+    medians = [1e3 * statistics.median(values) for values in zip(*laps, strict=True)]
+    rows = tuple(
+        OperatorTime(layer, name, ms) for (layer, name), ms in zip(seen, medians, strict=True)
+    )
+    return OperatorTimes(rows, sum(medians), 1e3 * statistics.median(wall))
+
+
+@contextmanager
+def _layers(model: nn.Module) -> Iterator[list[str]]:
+    """The paths of the modules that run, the innermost last. Global hooks: none stays behind."""
+    paths = {id(module): path for path, module in model.named_modules()}
+    stack: list[str] = []
+
+    def enter(module: nn.Module, inputs: Any) -> None:
+        stack.append(paths.get(id(module), type(module).__name__))
+
+    def leave(module: nn.Module, inputs: Any, output: Any) -> None:
+        stack.pop()
+
+    hooks = (
+        register_module_forward_pre_hook(enter),
+        register_module_forward_hook(leave, always_call=True),
+    )
+    try:
+        yield stack
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def by_operator(times: OperatorTimes) -> list[tuple[str, int, float]]:
+    """(operator, calls, milliseconds), the dearest first.
+
+    >>> rows = (OperatorTime("a", "relu", 1.0), OperatorTime("b", "relu", 2.0))
+    >>> by_operator(OperatorTimes(rows, 3.0, 3.0))
+    [('relu', 2, 3.0)]
+    """
+    sums: dict[str, tuple[int, float]] = {}
+    for row in times.rows:
+        calls, ms = sums.get(row.name, (0, 0.0))
+        sums[row.name] = calls + 1, ms + row.ms
+    found = [(name, calls, ms) for name, (calls, ms) in sums.items()]
+    return sorted(found, key=lambda entry: -entry[2])
+
+
+class _Clocked(TorchDispatchMode):
+    """Notes the layer, the name and the seconds of every operator below autograd."""
+
+    def __init__(self, clock: Clock, stack: list[str]) -> None:
+        super().__init__()
+        self.seen: list[tuple[str, str]] = []
+        self.laps: list[float] = []
+        self._clock = clock
+        self._stack = stack
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        start = self._clock()
+        out = func(*args, **(kwargs or {}))
+        lap = self._clock() - start
+        name = func.overloadpacket.__name__.rstrip("_")
+        own = func.namespace in ("aten", "prims", "prim")
+        layer = self._stack[-1] if self._stack else ""
+        self.seen.append((layer, name if own else f"{func.namespace}::{name}"))
+        self.laps.append(lap)
+        return out

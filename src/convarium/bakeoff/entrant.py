@@ -29,7 +29,6 @@ from convarium.records.model import EpochPoint, Mistake, Result
 from convarium.train import (
     EpochDone,
     Event,
-    Resumed,
     RunFinished,
     Training,
     plan_for,
@@ -120,15 +119,10 @@ class Entrant:
     def run(self, training: Training, weights: Path, listen: Listener) -> Result:
         """Trains and evaluates, saves the weights, and gives the result without speed."""
         model, plan = training.model, training.plan
-        curve: list[EpochPoint] = []
         with PeakMemory() as peak:
             for event in training.events():
                 listen(event)
-                if isinstance(event, Resumed):
-                    curve += map(_point, event.epochs)
-                elif isinstance(event, EpochDone):
-                    curve.append(_point(event))
-                elif isinstance(event, RunFinished):
+                if isinstance(event, RunFinished):
                     finished = event
         told = evaluate(model, self.dataset.test, prepare=self.dataset.prepare, plan=plan)
         save_weights(model, weights, about_weights(self.name, self.dataset, weights))
@@ -137,7 +131,7 @@ class Entrant:
             "train_seconds": finished.seconds,
             "megabytes": _megabytes(model),
             "peak_bytes": peak.bytes,
-            "curve": tuple(curve),
+            "curve": tuple(map(_point, training.at.curve)),
             "plan": plan.to_dict(),
         }
         unavailable = dict.fromkeys((*SPEED, "joules_per_image"), NOT_TIMED)

@@ -7,18 +7,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file
-
 from convarium.bakeoff.entrant import Entrant, entrant, native_side
 from convarium.bakeoff.events import NetworkDone, NetworkStarted, RaceEvent, RaceStarted
 from convarium.bakeoff.folder import LOG, WEIGHTS, alone_in, is_sound, tidy
 from convarium.bakeoff.race import check_plan, follow, plan_words, race_of, say_skipped, start_of
+from convarium.bakeoff.resume import FOLDER, checkpoint_for, plan_of, tensors_to_start_from
 from convarium.bakeoff.settings import Settings
-from convarium.bakeoff.trained import find_trained
 from convarium.data import load_dataset
-from convarium.errors import InputError, StoppedError, UsageError
+from convarium.errors import StoppedError, UsageError
 from convarium.files import shown
-from convarium.machine import Plan, describe_machine
+from convarium.machine import describe_machine
 from convarium.records import Race, Result, RunLog, read_events
 from convarium.records.codec import result_from_dict, result_to_dict
 from convarium.records.events import now
@@ -37,7 +35,6 @@ from convarium.train.position import exactness
 from convarium.train.signals import Stop, listening
 from convarium.train.tensorboard import Board
 
-FOLDER = "checkpoints"
 Tell = Callable[[str], None]
 
 
@@ -120,10 +117,6 @@ class _Single:
     def _out(self) -> Path:
         return self.one.settings.out
 
-    @property
-    def _folder(self) -> Path:
-        return self._out / FOLDER
-
     def finished(self) -> Outcome | None:
         """What an earlier call finished here; other work in the folder is refused.
 
@@ -134,7 +127,7 @@ class _Single:
             return None
         weights = self._out / WEIGHTS
         done = [e for e in read_events(self._out / LOG) if e["event"] == "result"]
-        kept = checkpoints.manifests_config(self._folder)
+        kept = checkpoints.manifests_config(self._out / FOLDER)
         last = done[-1] if done and is_sound(weights) else {}
         theirs = kept or last.get("config")
         if theirs is not None and theirs != self.one.config:
@@ -156,7 +149,7 @@ class _Single:
         one, settings, dataset = self.one, self.one.settings, self.one.dataset
         sizes = (len(dataset.train), len(dataset.test), len(dataset.classes))
         self.listen(RaceStarted(dataset.name, *sizes, (one.name,), ()))
-        resume = self._checkpoint()
+        resume = checkpoint_for(one, self.keeping.resume, self.tell)
         board = Board(self.keeping.board) if self.keeping.board else None
         told = start_of(settings, dataset, [one.name])
         machine = describe_machine()
@@ -181,37 +174,10 @@ class _Single:
         self.listen(NetworkDone(result))
         return Outcome(result, weights, **again)
 
-    def _checkpoint(self) -> Checkpoint | None:
-        """Where to go on from; None from the start.
-
-        Raises:
-            InputError: no checkpoint where the user says, or another run's.
-        """
-        asked = self.keeping.resume
-        if asked == "never":
-            checkpoints.discard(self._folder)
-            return None
-        if asked == "auto":
-            return checkpoints.newest(self._folder, self.tell)
-        place = Path(asked).expanduser()
-        if place.is_dir():
-            inner = place / FOLDER
-            found = checkpoints.newest(inner if inner.is_dir() else place, self.tell)
-        else:
-            found = checkpoints.read_checkpoint(place.with_suffix(".json"))
-        if found is None:
-            raise InputError(f"{shown(place)} holds no checkpoint. Give a run's folder.")
-        if found.about.get("config") != self.one.config:
-            raise InputError(
-                f"{shown(place)} is of another network, data, recipe, seed or length. "
-                "Give the same, or start over with --resume never."
-            )
-        return found
-
     def _training(self, resume: Checkpoint | None) -> Training:
         one, keeping = self.one, self.keeping
         model = one.model()
-        plan = one.plan(model) if resume is None else self._plan_of(resume)
+        plan = one.plan(model) if resume is None else plan_of(resume, one.settings)
         training = one.training(model, plan)
         about = {
             "config": one.config,
@@ -219,32 +185,9 @@ class _Single:
             "exactness": exactness(plan, World()),
             "plan": plan.to_dict(),
         }
-        keeper = Keeper(self._folder, about, keeping.steps, keeping.seconds, self.stop)
-        return replace(training, keeper=keeper, resume=resume, trained=self._trained(resume))
-
-    def _plan_of(self, resume: Checkpoint) -> Plan:
-        """The checkpoint's plan, with what the user asks for otherwise."""
-        s = self.one.settings
-        asked: dict[str, Any] = {"threads": s.threads, "layout": s.layout}
-        asked["precision"] = s.precision
-        asked["micro_batch"] = s.micro_batch
-        try:
-            plan = Plan(**resume.about["plan"])
-        except (KeyError, TypeError, UsageError) as error:
-            raise InputError(f"{shown(resume.path)}: its plan cannot be read ({error}).") from error
-        return replace(plan, **{k: v for k, v in asked.items() if v is not None})
-
-    def _trained(self, resume: Checkpoint | None) -> Any:
-        """The tensors of the network that the recipe starts from."""
-        wanted, place = self.one.recipe.init_from, self.keeping.init_from
-        if resume is not None or (wanted is None and place is None):
-            return None
-        if place is None:
-            raise UsageError(
-                f"this recipe starts from the layers of a trained {wanted}: give its run or "
-                "weights with --init-from, or --set init_from=none."
-            )
-        return load_file(find_trained(place).weights)
+        keeper = Keeper(self._out / FOLDER, about, keeping.steps, keeping.seconds, self.stop)
+        first = None if resume else tensors_to_start_from(one, keeping.init_from)
+        return replace(training, keeper=keeper, resume=resume, trained=first)
 
     def _follow(self, log: RunLog, board: Board | None) -> Callable[[Event], None]:
         """Hands events on, and notes the resume and the memory that ran out."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, hessian, vjp, vmap
+from torch.func import functional_call, jacrev, vjp, vmap
 
 MU = 0.02  # appendix C and section III.B
 PATTERNS = 500  # the second derivatives are those of so many pictures, anew before each pass
@@ -63,8 +63,11 @@ def gauss_newton_diagonal(
             outputs = functional_call(model, parameters, (image[None],))
             return (outputs[0] if isinstance(outputs, (tuple, list)) else outputs)[0]
 
+        def by_logits(z: Tensor) -> Tensor:
+            return loss(z[None], label[None])
+
         logits, pull = vjp(answer, trained)[:2]
-        values, vectors = torch.linalg.eigh(hessian(lambda z: loss(z[None], label[None]))(logits))
+        values, vectors = torch.linalg.eigh(jacrev(jacrev(by_logits))(logits))
         roots = vectors.mT * values.clamp_min(0).sqrt()[:, None]  # their squares' sum is H
         (rows,) = vmap(pull)(roots)  # each (classes, *parameter)
         return {name: row.square().sum(0) for name, row in rows.items()}

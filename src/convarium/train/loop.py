@@ -32,9 +32,10 @@ from convarium.train.events import (
     RunStarted,
     StepDone,
 )
-from convarium.train.position import Position, exactness
+from convarium.train.position import Position, Span, exactness
 from convarium.train.stepper import Stepper, batch_ranges
 from convarium.train.tally import DivergedError, Tally
+from convarium.train.views import Views
 from convarium.train.world import World
 
 
@@ -88,21 +89,19 @@ class Training:
     held: Split | None = field(init=False, default=None)  # the recipe's validation part
 
     def __post_init__(self) -> None:
-        if self.epochs is not None and self.minutes is not None:
-            raise UsageError("give epochs or minutes, not both.")
-        if any(limit is not None and limit <= 0 for limit in (self.epochs, self.minutes)):
-            raise UsageError("epochs and minutes must be above 0.")
-        self.at = Position(micro_batch=self.plan.micro_batch)
+        _check_limits(self.epochs, self.minutes)
         split = self.dataset.train
         if self.recipe.validation:
             split, self.held = carve(split, share=self.recipe.validation)
         self.batches = batch_ranges(len(split), self.recipe.batch)
-        self.length = self.recipe.length(len(self.batches))
+        length = self.recipe.length(len(self.batches))
         if self.epochs:
-            self.length = Length(self.epochs, self.epochs * len(self.batches))
-        if self.resume is not None:
-            self.at = Position.read(self.resume.about["at"])
-        shared = (self.dataset, split, self.recipe, self.seed, self.plan, self.world)
+            length = Length(self.epochs, self.epochs * len(self.batches))
+        self.span = Span(length, self.minutes)
+        start = Position(micro_batch=self.plan.micro_batch)
+        self.at = Position.read(self.resume.about["at"]) if self.resume else start
+        views = Views(self.dataset, split, self.recipe, self.seed, self.plan)
+        shared = (views, self.recipe, self.seed, self.plan, self.world)
         self.run = Stepper(self.model, *shared, self.at.micro_batch, self.at.seconds)
 
     def events(self) -> Iterator[Event]:
@@ -113,42 +112,26 @@ class Training:
             StoppedError, KeyboardInterrupt: a signal came; the checkpoint is written.
             ExhaustedError: memory or disk ran out; the checkpoint before is kept.
         """
-        size, steps = len(self.run.split), self._steps
+        size, steps = len(self.run.views.split), self.span.steps
         epochs = None if self.minutes else self.epochs or self.recipe.epochs
         yield RunStarted(size, len(self.batches), epochs, steps, self.minutes)
-        keeper = self.keeper
-        with keeper.stop.holding() if keeper else nullcontext():
+        with self.keeper.stop.holding() if self.keeper else nullcontext():
             yield from self._begin()
-            while self._progress() < 1:
+            while self.span.share(self.at.step, self.at.seconds) < 1:
                 yield from self._epoch()
-        if keeper is not None:
-            keeper.wait()
+        if self.keeper is not None:
+            self.keeper.wait()
         if self.run.mean is not None:
             self.run.mean.swap()
         at = self.at
         yield RunFinished(at.epoch, at.step, at.seconds, at.images / max(at.seconds, 1e-9))
-
-    @property
-    def _steps(self) -> int | None:
-        """Of the whole run; None where minutes are set."""
-        return None if self.minutes else round(self.length.iterations)
-
-    def _progress(self) -> float:
-        """Share of the run that is done."""
-        if self._steps:
-            return self.at.step / self._steps
-        return self.at.seconds / (60 * self.minutes) if self.minutes else 1.0
 
     def _begin(self) -> Iterator[Event]:
         self.run.start(self.trained)
         self.at.seconds = self.run.seconds
         if self.resume is not None:
             self.run.restore(self.resume.tensors)
-            then, now = self.resume.about["exactness"], exactness(self.plan, self.world)
-            changed = {k: (str(then.get(k)), v) for k, v in now.items() if then.get(k) != v}
-            at = self.at
-            at.exact = at.exact and not changed
-            yield Resumed(at.step, tuple(at.curve), at.seconds, at.exact, changed)
+            yield _resumed(self, self.resume)
         if self.keeper is not None:
             self.keeper.begin(self.at.step)
 
@@ -159,32 +142,31 @@ class Training:
         tally = Tally(epoch, at.step + 1, self.world, list(run.stages))
         if at.tally is not None:
             tally.restore(at.tally)
-        ids = torch.from_numpy(order(self.seed, epoch, len(run.split)))
+        ids = torch.from_numpy(order(self.seed, epoch, len(run.views.split)))
         if at.batch == 0:
             run.begin_epoch(ids, epoch)
         for first, last in self.batches[at.batch :]:
-            lr = self.recipe.lr_at(self._progress(), self.length, at.errors)
+            lr = self.recipe.lr_at(
+                self.span.share(self.at.step, self.at.seconds), self.span.length, at.errors
+            )
             at.step, at.batch, at.images = at.step + 1, at.batch + 1, at.images + last - first
             halved = run.step(tally, ids[first:last], at.step, epoch, lr)
             at.seconds = run.seconds
             if halved:
                 at.micro_batch = run.micro_batch
                 yield MicroBatchHalved(at.step, run.micro_batch or 0)
-            ends = last == len(ids) or self._progress() >= 1
-            read = self._read(tally, last=ends)
-            norms = tally.norms.latest if read is not None else None
-            yield StepDone(at.step, epoch, lr, read, at.seconds, norms)
+            ends = last == len(ids) or self.span.share(self.at.step, self.at.seconds) >= 1
+            yield _step_done(self, tally, lr, last=ends)
             if ends:
                 break
             if self.keeper is not None and self.keeper.due(at.step):
                 yield from self._keep(tally)
         loss, top1 = tally.means()
         rate = (at.images - images) / max(at.seconds - before, 1e-9)
-        norms = tally.norms.means()
-        done = EpochDone(epoch, loss, top1, at.seconds, rate, self._validate(), lr, norms)
+        told = (rate, self._validate(), lr, tally.norms.means())
+        at.curve.append(EpochDone(epoch, loss, top1, at.seconds, *told))
         at.epoch, at.batch = epoch, 0
-        at.curve.append(done)
-        yield done
+        yield at.curve[-1]
         yield from self._keep(None)
 
     def _validate(self) -> float | None:
@@ -203,7 +185,7 @@ class Training:
         if keeper is None:
             return
         if tally is not None:
-            self._read(tally, last=True)
+            _read(self, tally, last=True)
         at.tally = None if tally is None else tally.kept()
         keeper.save(asdict(at), self.run.tensors())
         yield CheckpointSaved(at.step)
@@ -211,26 +193,52 @@ class Training:
             keeper.wait()
             keeper.stop.leave(f"Kept behind step {at.step}; the same command continues.")
 
-    def _read(self, tally: Tally, *, last: bool) -> float | None:
-        """The tally's loss; one that is no number is looked into."""
-        try:
-            return tally.read(last=last)
-        except DivergedError as error:
-            raise self._diagnosed(error) from None
 
-    def _diagnosed(self, error: DivergedError) -> DivergedError:
-        """With the batch, and what each layer gives on it by the last checkpoint's weights."""
-        run, at = self.run, self.at
-        ids = torch.from_numpy(order(self.seed, error.epoch, len(run.split)))
-        first, last = self.batches[at.batch - 1 - (at.step - error.step)]
-        ids = ids[first:last]
-        if self.keeper is not None:
-            self.keeper.wait()
-            kept = newest(self.keeper.folder, lambda _: None)
-            if kept is not None:
-                run.restore(kept.tensors)
-        outputs = layer_outputs(run.model, run.inputs(ids, error.epoch), self.plan)
-        names = [printable(run.split.names[index]) for index in ids.tolist()]
-        told = DivergedError(error.step, error.epoch, error.loss, where_lost(outputs, names))
-        told.ids, told.names, told.layers = ids.tolist(), names, outputs
-        return told
+def _check_limits(epochs: int | None, minutes: float | None) -> None:
+    if epochs is not None and minutes is not None:
+        raise UsageError("give epochs or minutes, not both.")
+    if any(limit is not None and limit <= 0 for limit in (epochs, minutes)):
+        raise UsageError("epochs and minutes must be above 0.")
+
+
+def _step_done(training: Training, tally: Tally, lr: float, *, last: bool) -> StepDone:
+    """The event of the step just made."""
+    at, loss = training.at, _read(training, tally, last=last)
+    norms = None if loss is None else tally.norms.latest
+    return StepDone(at.step, tally.epoch, lr, loss, at.seconds, norms)
+
+
+def _read(training: Training, tally: Tally, *, last: bool) -> float | None:
+    """The tally's loss; one that is no number is looked into."""
+    try:
+        return tally.read(last=last)
+    except DivergedError as error:
+        raise _diagnosed(training, error) from None
+
+
+def _diagnosed(training: Training, error: DivergedError) -> DivergedError:
+    """With the batch, and what each layer gives on it by the last checkpoint's weights."""
+    run, at = training.run, training.at
+    ids = torch.from_numpy(order(training.seed, error.epoch, len(run.views.split)))
+    first, last = training.batches[at.batch - 1 - (at.step - error.step)]
+    ids = ids[first:last]
+    if training.keeper is not None:
+        training.keeper.wait()
+        kept = newest(training.keeper.folder, lambda _: None)
+        if kept is not None:
+            run.restore(kept.tensors)
+    images, _ = run.views.of(ids, error.epoch)
+    outputs = layer_outputs(run.model, images, training.plan)
+    names = [printable(name) for name in run.views.names(ids)]
+    told = DivergedError(error.step, error.epoch, error.loss, where_lost(outputs, names))
+    told.ids, told.names, told.layers = ids.tolist(), names, outputs
+    return told
+
+
+def _resumed(training: Training, resume: Checkpoint) -> Resumed:
+    """What is told of a resume; notes in the position whether it is exact."""
+    at, then = training.at, resume.about["exactness"]
+    now = exactness(training.plan, training.world)
+    changed = {k: (str(then.get(k)), v) for k, v in now.items() if then.get(k) != v}
+    at.exact = at.exact and not changed
+    return Resumed(at.step, tuple(at.curve), at.seconds, at.exact, changed)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from convarium.recipes import Recipe
 from convarium.train.levenberg import Levenberg
@@ -97,27 +97,3 @@ class Polyak:
         """Exchanges the network's parameters and the mean."""
         for name, p in self._now.items():
             p.data, self.mean[name] = self.mean[name], p.data
-
-
-def named_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's tensors as "parameter/what", for a checkpoint."""
-    names: dict[Tensor, str] = {p: name for name, p in model.named_parameters()}
-    return {
-        f"{names[p]}/{what}": value
-        for p, state in optimizer.state.items()
-        for what, value in state.items()
-        if isinstance(value, Tensor)
-    }
-
-
-def restore_state(
-    model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]
-) -> None:
-    """Puts what `named_state` gave back, laid out as the parameters are."""
-    parameters = dict(model.named_parameters())
-    for name, tensor in tensors.items():
-        parameter, what = name.rsplit("/", 1)
-        p = parameters[parameter]
-        # A count of steps is a number on the CPU; the others have the parameter's shape.
-        alike = tensor.shape == p.shape and p.dim() > 0
-        optimizer.state[p][what] = torch.empty_like(p.data).copy_(tensor) if alike else tensor

@@ -12,6 +12,7 @@ from convarium import __version__
 from convarium.errors import InputError
 from convarium.machine import Plan
 from convarium.machine.describe import processor
+from convarium.recipes.schedule import Length
 from convarium.train.events import EpochDone
 from convarium.train.world import World
 
@@ -45,6 +46,23 @@ class Position:
         except (KeyError, TypeError) as error:
             raise InputError(f"the checkpoint is of another version ({error}).") from error
         return cls(**given)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """How far a run goes: its length by epochs and iterations, or minutes of training."""
+
+    length: Length
+    minutes: float | None = None
+
+    @property
+    def steps(self) -> int | None:
+        """Of the whole run; None where minutes are set."""
+        return None if self.minutes else round(self.length.iterations)
+
+    def share(self, step: int, seconds: float) -> float:
+        """What part of the run is done behind that step, after those seconds."""
+        return seconds / (60 * self.minutes) if self.minutes else step / (self.steps or 1)
 
 
 def exactness(plan: Plan, world: World) -> dict[str, str]:

@@ -11,8 +11,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from convarium.data import Dataset, Split, Views, training_views
-from convarium.data.counter import Stream, draw, order
+from convarium.data import Split
+from convarium.data.counter import Stream, draw
 from convarium.errors import ExhaustedError
 from convarium.evaluate import evaluate
 from convarium.machine import Plan
@@ -21,9 +21,11 @@ from convarium.train.initialise import copy_equal, redraw, unit_variance
 from convarium.train.levenberg import PATTERNS, Levenberg, gauss_newton_diagonal
 from convarium.train.losses import loss_of
 from convarium.train.masks import masks_by_sample
-from convarium.train.optimizers import Polyak, make_optimizer, named_state, restore_state
+from convarium.train.optimizers import Polyak, make_optimizer
 from convarium.train.step import add_gradient, update
 from convarium.train.tally import Tally
+from convarium.train.tensors import restore_run, run_tensors
+from convarium.train.views import Views
 from convarium.train.watch import WATCH_EVERY, gradient_norms, stages_of
 from convarium.train.world import World
 
@@ -37,8 +39,7 @@ class Stepper:
     """Turns sample ids into updates of `model`. `seconds` is the time that this took."""
 
     model: nn.Module
-    dataset: Dataset
-    split: Split  # what is trained on
+    views: Views
     recipe: Recipe
     seed: int
     plan: Plan
@@ -47,18 +48,14 @@ class Stepper:
     seconds: float = 0.0
     optimizer: torch.optim.Optimizer | None = None
     mean: Polyak | None = None
-    views: Views | None = None
     stages: dict[str, list[nn.Parameter]] = field(default_factory=dict)
 
     def start(self, trained: Mapping[str, Tensor] | None) -> None:
         """Places the network, draws weights anew where the recipe says so, copies those trained."""
         with self._timed(Stream.INIT, 0):
             self.plan.place(self.model).train()
-            self.views = training_views(self.dataset, self.recipe, self.split)
             if self.recipe.init == "unit_variance":
-                ids = torch.from_numpy(order(self.seed, 0, len(self.split)))
-                images = self.dataset.prepare(self.split.images(ids[:INIT_SAMPLES]))
-                unit_variance(self.model, self.plan.move(images))
+                unit_variance(self.model, self.views.plain(INIT_SAMPLES))
             elif self.recipe.init != "paper":
                 redraw(self.model, self.recipe.init)
             if trained is not None:
@@ -74,9 +71,9 @@ class Stepper:
             return
         with self._timed(Stream.STEP, 0):
             ids = ids[:PATTERNS]
-            images, labels = self._views(ids, epoch), self._labels(ids)
+            images, labels = self.views.of(ids, epoch)
             loss = partial(loss_of, recipe=self.recipe)
-            found = gauss_newton_diagonal(self.model, self.plan.move(images), labels, loss)
+            found = gauss_newton_diagonal(self.model, images, labels, loss)
             self.optimizer.set_curvature(self.model, found)
 
     def step(self, tally: Tally, ids: Tensor, step: int, epoch: int, lr: float) -> bool:
@@ -95,7 +92,7 @@ class Stepper:
                     loss, right = self._gradient(ids, step, epoch)
                     break
                 except RuntimeError as error:
-                    self._halve(len(ids), error)
+                    self.micro_batch = halved_micro_batch(self.micro_batch, len(ids), error)
                     halved = True
             if step % WATCH_EVERY == 0 or tally.samples == 0:
                 tally.norms.add(gradient_norms(self.stages))
@@ -108,35 +105,18 @@ class Stepper:
     def error(self, split: Split) -> float:
         """Share of wrong answers on `split`, of the mean network where there is one."""
         with self.mean.in_place() if self.mean is not None else nullcontext():
-            told = evaluate(self.model, split, prepare=self.dataset.prepare, plan=self.plan)
+            told = evaluate(self.model, split, prepare=self.views.dataset.prepare, plan=self.plan)
         return 1 - told.top1_correct / told.total
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that a checkpoint needs; shares the network's memory."""
         assert self.optimizer is not None
-        found = {f"model/{k}": t for k, t in self.model.state_dict().items()}
-        state = named_state(self.model, self.optimizer)
-        found |= {f"optimizer/{k}": t for k, t in state.items()}
-        if self.mean is not None:
-            found |= {f"mean/{k}": t for k, t in self.mean.mean.items()}
-        return found
+        return run_tensors(self.model, self.optimizer, self.mean)
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Puts back what `tensors` gave, laid out as the plan has it."""
         assert self.optimizer is not None
-        parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "mean": {}}
-        for name, tensor in tensors.items():
-            part, rest = name.split("/", 1)
-            parts[part][rest] = tensor
-        self.model.load_state_dict(parts["model"])
-        restore_state(self.model, self.optimizer, parts["optimizer"])
-        if self.mean is not None:
-            for name, tensor in self.mean.mean.items():
-                tensor.copy_(parts["mean"][name])
-
-    def inputs(self, ids: Tensor, epoch: int) -> Tensor:
-        """(N, C, side, side) float32 on the device: the views of these samples in an epoch."""
-        return self.plan.move(self._views(ids, epoch))
+        restore_run(tensors, self.model, self.optimizer, self.mean)
 
     def _gradient(self, ids: Tensor, step: int, epoch: int) -> tuple[Tensor, Tensor]:
         """Sets `.grad` to the global batch's mean gradient; (loss, right answers) of this rank."""
@@ -146,7 +126,7 @@ class Stepper:
         told = []
         for first, last in batch_ranges(len(own), self.micro_batch or len(own)):
             part = own[first:last]
-            images, labels = self.inputs(part, epoch), self._labels(part)
+            images, labels = self.views.of(part, epoch)
             share = len(part) / len(ids)
             # Each part draws the same for its whole batch, such as which layers are passed over.
             torch.manual_seed(self._word(Stream.STEP, step))
@@ -158,27 +138,6 @@ class Stepper:
                 )
         losses, rights = zip(*told, strict=True)
         return torch.stack(losses).sum(), torch.stack(rights).sum()
-
-    def _halve(self, batch: int, error: RuntimeError) -> None:
-        """Halves the micro-batch if `error` says that memory ran out.
-
-        Batch norm's running values have then seen a part of this batch twice.
-        """
-        if not any(words in str(error) for words in _NO_MEMORY):
-            raise error
-        now = min(self.micro_batch or batch, batch)
-        if now <= LEAST_MICRO_BATCH:
-            raise ExhaustedError(
-                f"out of memory with {now} pictures at a time. Use a smaller network or picture."
-            ) from error
-        self.micro_batch = max(LEAST_MICRO_BATCH, (now + 1) // 2)
-
-    def _views(self, ids: Tensor, epoch: int) -> Tensor:
-        assert self.views is not None
-        return self.views(ids, seed=self.seed, epoch=epoch)
-
-    def _labels(self, ids: Tensor) -> Tensor:
-        return self.split.labels[ids].to(self.plan.device)
 
     def _word(self, stream: Stream, step: int) -> int:
         return int(draw(self.seed, stream, step, [0])[0]) >> 1
@@ -192,6 +151,24 @@ class Stepper:
             torch.manual_seed(self._word(stream, step))
             yield
         self.seconds += time.perf_counter() - begin
+
+
+def halved_micro_batch(now: int | None, batch: int, error: RuntimeError) -> int:
+    """Half of what was taken at once when memory ran out; any other error is raised again.
+
+    Batch norm's running values have then seen a part of this batch twice.
+
+    Raises:
+        ExhaustedError: it cannot be halved any more.
+    """
+    if not any(words in str(error) for words in _NO_MEMORY):
+        raise error
+    now = min(now or batch, batch)
+    if now <= LEAST_MICRO_BATCH:
+        raise ExhaustedError(
+            f"out of memory with {now} pictures at a time. Use a smaller network or picture."
+        ) from error
+    return max(LEAST_MICRO_BATCH, (now + 1) // 2)
 
 
 def batch_ranges(size: int, batch: int) -> list[tuple[int, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -110,6 +111,34 @@ def test_train_then_eval_say_the_same(
     assert told["top1_correct"] == trained["result"]["top1_correct"]
     assert told["confusion"] == trained["result"]["confusion"]
     assert told["top1_interval"] == list(wilson_interval(told["top1_correct"], 30))
+
+
+def test_train_leaves_its_page_and_its_gradients_in_the_record(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    line = ["train", "lenet5", "--data", "digits", *PLAIN, "--out", str(tmp_path), "--json"]
+    assert main(line) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert Path(told["report"]) == tmp_path / "report.html"
+    page = Path(told["report"]).read_text("utf-8")
+    assert "run-gradient" in page
+    assert "convarium train lenet5 --data digits" in page
+    (point,) = told["result"]["curve"]
+    norms = point["grad_norms"]
+    assert len(norms) > 2
+    assert all(norm > 0 for norm in norms.values())
+    assert point["lr"] > 0
+
+
+def test_a_missing_extra_of_train_exits_4_and_leaves_no_run(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    board = ["--tensorboard", str(tmp_path / "board")]
+    line = ["train", "lenet5", "--data", "digits", *PLAIN, "--out", str(tmp_path), *board]
+    assert main(line) == 4
+    assert "pip install 'convarium[tensorboard]'" in capsys.readouterr().err
+    assert not (tmp_path / "log.jsonl").exists()
 
 
 def test_eval_refuses_another_networks_weights(tmp_path: Path, capsys: Capture) -> None:

@@ -94,7 +94,7 @@ def _render(race: Race) -> tuple[str, list[Drawing]]:
 
 
 def _card(net: Entry, race: Race) -> _Card:
-    gradient = gradient_lines(net.result, f"-{net.position + 1:02}")
+    gradient = gradient_lines(net.result.curve, f"-{net.position + 1:02}")
     return _Card(net, confusion_chart(net, race.classes), mixups(net, race.classes), gradient)
 
 

@@ -29,7 +29,7 @@ def write_run(race: Race, out: Path) -> Path:
         ExhaustedError: the disk is full.
     """
     (net,) = entries(race)
-    gradient = gradient_lines(net.result)
+    gradient = gradient_lines(net.result.curve)
     lines = [*training_lines(net.result), *([gradient] if gradient else [])]
     confusion = confusion_chart(net, race.classes)
     drawings = [one.drawing for one in lines] + ([confusion] if confusion else [])

@@ -57,19 +57,19 @@ def training_lines(result: Result) -> list[Lines]:
     return [lines for lines in found if lines is not None]
 
 
-def gradient_lines(result: Result, key: str = "") -> Lines | None:
+def gradient_lines(curve: Sequence[EpochPoint], key: str = "") -> Lines | None:
     """The gradient's norm in each stage by epoch; None where none was recorded.
 
     Args:
-        result: of one training.
+        curve: of one training.
         key: tells the charts of several networks apart.
     """
-    stages = list(dict.fromkeys(name for point in result.curve for name in point.grad_norms))
+    stages = list(dict.fromkeys(name for point in curve for name in point.grad_norms))
     series = [
-        _series(stage, place, result.curve, lambda p, stage=stage: p.grad_norms.get(stage))
+        _series(stage, place, curve, lambda p, stage=stage: p.grad_norms.get(stage))
         for place, stage in enumerate(stages)
     ]
-    words = "Before clipping, mean over every tenth step; stages from input to output."
+    words = "Before clipping, mean over every tenth step; stages as the network lists them."
     up = "norm of the gradient, log"
     return _lines(f"gradient{key}", "Gradient by stage", up, series, words)
 

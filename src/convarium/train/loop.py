@@ -156,20 +156,17 @@ class Training:
                 at.micro_batch = run.micro_batch
                 yield MicroBatchHalved(at.step, run.micro_batch or 0)
             ends = last == len(ids) or self.span.share(self.at.step, self.at.seconds) >= 1
-            read = _read(self, tally, last=ends)
-            norms = tally.norms.latest if read is not None else None
-            yield StepDone(at.step, epoch, lr, read, at.seconds, norms)
+            yield _step_done(self, tally, lr, last=ends)
             if ends:
                 break
             if self._due():
                 yield from self._keep(tally)
         loss, top1 = tally.means()
         rate = (at.images - images) / max(at.seconds - before, 1e-9)
-        norms = tally.norms.means()
-        done = EpochDone(epoch, loss, top1, at.seconds, rate, self._validate(), lr, norms)
+        told = (rate, self._validate(), lr, tally.norms.means())
+        at.curve.append(EpochDone(epoch, loss, top1, at.seconds, *told))
         at.epoch, at.batch = epoch, 0
-        at.curve.append(done)
-        yield done
+        yield at.curve[-1]
         self._due()
         yield from self._keep(None)
 
@@ -220,6 +217,13 @@ def _check_limits(epochs: int | None, minutes: float | None) -> None:
         raise UsageError("give epochs or minutes, not both.")
     if any(limit is not None and limit <= 0 for limit in (epochs, minutes)):
         raise UsageError("epochs and minutes must be above 0.")
+
+
+def _step_done(training: Training, tally: Tally, lr: float, *, last: bool) -> StepDone:
+    """The event of the step just made."""
+    at, loss = training.at, _read(training, tally, last=last)
+    norms = None if loss is None else tally.norms.latest
+    return StepDone(at.step, tally.epoch, lr, loss, at.seconds, norms)
 
 
 def _read(training: Training, tally: Tally, *, last: bool) -> float | None:

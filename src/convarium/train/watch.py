@@ -13,7 +13,7 @@ WATCH_EVERY = 10  # steps between two looks, and at each epoch's first step
 
 
 def stages_of(model: nn.Module) -> dict[str, list[nn.Parameter]]:
-    """The network's stages from input to output, each with the weights it trains.
+    """The network's stages as it lists them, each with the weights it trains.
 
     They are the top-level children; where those are few, as `features` and `classifier`, their own
     children. Biases and normalisations do not count, nor does a stage of them alone.

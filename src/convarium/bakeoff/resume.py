@@ -16,8 +16,9 @@ from convarium.bakeoff.trained import find_trained
 from convarium.errors import InputError, UsageError
 from convarium.files import shown
 from convarium.machine import Plan
-from convarium.train import Checkpoint
+from convarium.train import Checkpoint, World
 from convarium.train import checkpoint as checkpoints
+from convarium.train.launch import restarted
 
 FOLDER = "checkpoints"  # in the run's own
 
@@ -53,6 +54,28 @@ def checkpoint_for(one: Entrant, asked: str, tell: Callable[[str], None]) -> Che
             "Give the same, or start over with --resume never."
         )
     return found
+
+
+def resume_for(
+    one: Entrant, asked: str, world: World, tell: Callable[[str], None]
+) -> Checkpoint | None:
+    """As `checkpoint_for`, looked up by rank 0, which alone gets the tensors.
+
+    A run that torchrun started again goes on from its own folder.
+    """
+    found: list[Checkpoint] = []
+
+    def told() -> Checkpoint | None:
+        own = checkpoints.manifests_config(one.settings.out / FOLDER) == one.config
+        again = restarted() and (asked == "never" or own)
+        kept = checkpoint_for(one, "auto" if again else asked, tell)
+        if kept is None:
+            return None
+        found.append(kept)
+        return replace(kept, tensors={})
+
+    heard = world.of_first(told)
+    return found[0] if found else heard
 
 
 def plan_of(resume: Checkpoint, settings: Settings) -> Plan:

@@ -12,7 +12,7 @@ from convarium.bakeoff.entrant import Entrant, entrant, native_side
 from convarium.bakeoff.events import NetworkDone, NetworkStarted, RaceEvent, RaceStarted
 from convarium.bakeoff.folder import LOG, WEIGHTS, alone_in, is_sound, tidy
 from convarium.bakeoff.race import check_plan, follow, plan_words, race_of, say_skipped, start_of
-from convarium.bakeoff.resume import FOLDER, checkpoint_for, plan_of, tensors_to_start_from
+from convarium.bakeoff.resume import FOLDER, plan_of, resume_for, tensors_to_start_from
 from convarium.bakeoff.settings import Settings
 from convarium.data import load_dataset
 from convarium.errors import StoppedError, UsageError
@@ -33,7 +33,6 @@ from convarium.train import (
     World,
 )
 from convarium.train import checkpoint as checkpoints
-from convarium.train.launch import restarted
 from convarium.train.position import exactness, running
 from convarium.train.signals import Stop, listening
 from convarium.train.tensorboard import Board
@@ -179,7 +178,7 @@ class _Single:
         one, settings, dataset = self.one, self.one.settings, self.one.dataset
         sizes = (len(dataset.train), len(dataset.test), len(dataset.classes))
         self.listen(RaceStarted(dataset.name, *sizes, (one.name,), ()))
-        resume = self._resume()
+        resume = resume_for(self.one, self.keeping.resume, self.world, self.tell)
         board = Board(self.keeping.board) if self.keeping.board else None
         told = start_of(settings, dataset, [one.name])
         machine = describe_machine()
@@ -207,29 +206,9 @@ class _Single:
 
     def follow_first(self) -> None:
         """Trains as rank 0 does, and leaves writing, testing and telling to it."""
-        resume = self._resume()
+        resume = resume_for(self.one, self.keeping.resume, self.world, self.tell)
         for _ in self._training(resume).events():
             pass
-
-    def _resume(self) -> Checkpoint | None:
-        """Where to go on from; the tensors on rank 0 only."""
-        found: list[Checkpoint] = []
-
-        def told() -> Checkpoint | None:
-            kept = checkpoint_for(self.one, self._asked(), self.tell)
-            if kept is None:
-                return None
-            found.append(kept)
-            return replace(kept, tensors={})
-
-        heard = self.world.of_first(told)
-        return found[0] if found else heard
-
-    def _asked(self) -> str:
-        """The user's --resume; a run that torchrun started again goes on from its own folder."""
-        asked, kept = self.keeping.resume, checkpoints.manifests_config(self._out / FOLDER)
-        again = restarted() and (asked == "never" or kept == self.one.config)
-        return "auto" if again else asked
 
     def _training(self, resume: Checkpoint | None) -> Training:
         one, keeping, world = self.one, self.keeping, self.world

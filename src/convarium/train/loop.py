@@ -34,7 +34,7 @@ from convarium.train.events import (
 )
 from convarium.train.position import Position, Span, exactness
 from convarium.train.samples import Samples
-from convarium.train.stepper import Stepper, batch_ranges
+from convarium.train.stepper import Stepper, batch_ranges, validation_error
 from convarium.train.tally import DivergedError, Tally
 from convarium.train.world import World
 
@@ -86,7 +86,7 @@ class Training:
     keeper: Keeper | None = None
     resume: Checkpoint | None = None
     world: World = field(default_factory=World)
-    _stop: int = 0  # a signal that came to any of the processes
+    stop: int = field(init=False, default=0)  # a signal that came to any of the processes
     held: Split | None = field(init=False, default=None)  # the recipe's validation part
 
     def __post_init__(self) -> None:
@@ -128,7 +128,7 @@ class Training:
 
     def _begin(self) -> Iterator[Event]:
         self.run.start(self.trained)
-        self.at.seconds = self._seconds()
+        self.at.seconds = _seconds(self)
         if self.resume is not None:
             self.run.restore(self.resume.tensors)
             yield _resumed(self, self.resume)
@@ -151,7 +151,7 @@ class Training:
             )
             at.step, at.batch, at.images = at.step + 1, at.batch + 1, at.images + last - first
             halved = run.step(tally, ids[first:last], at.step, epoch, lr)
-            at.seconds = self._seconds()
+            at.seconds = _seconds(self)
             if halved:
                 at.micro_batch = run.micro_batch
                 yield MicroBatchHalved(at.step, run.micro_batch or 0)
@@ -159,40 +159,16 @@ class Training:
             yield _step_done(self, tally, lr, last=ends)
             if ends:
                 break
-            if self._due():
+            if _due(self):
                 yield from self._keep(tally)
         loss, top1 = tally.means()
         rate = (at.images - images) / max(at.seconds - before, 1e-9)
-        told = (rate, self._validate(), lr, tally.norms.means())
+        told = (rate, _validate(self), lr, tally.norms.means())
         at.curve.append(EpochDone(epoch, loss, top1, at.seconds, *told))
         at.epoch, at.batch = epoch, 0
         yield at.curve[-1]
-        self._due()
+        _due(self)
         yield from self._keep(None)
-
-    def _seconds(self) -> float:
-        """Of training so far; where they set the run's length, rank 0's."""
-        seconds = self.run.seconds
-        return self.world.of_first(lambda: seconds) if self.minutes else seconds
-
-    def _due(self) -> bool:
-        """True when it is time for a checkpoint; notes a signal to any process, on all of them."""
-        keeper = self.keeper
-        if keeper is None:
-            return False
-        own = keeper.due(self.at.step) and self.world.first
-        due, self._stop = self.world.most([own, keeper.stop.asked or 0])
-        return bool(due or self._stop)
-
-    def _validate(self) -> float | None:
-        """Error on the validation part, noted; None where there is none."""
-        if self.held is None:
-            return None
-        error = self.run.error(self.held)
-        if error < min(self.at.errors, default=2.0):
-            self.at.best_step = self.at.step
-        self.at.errors.append(error)
-        return error
 
     def _keep(self, tally: Tally | None) -> Iterator[Event]:
         """A checkpoint; then out, where a signal has come. `tally` is None between two epochs."""
@@ -206,8 +182,8 @@ class Training:
         if self.world.first:
             keeper.save(asdict(at), tensors)
         yield CheckpointSaved(at.step)
-        if self._stop:
-            keeper.stop.asked = self._stop
+        if self.stop:
+            keeper.stop.asked = self.stop
             keeper.wait()
             keeper.stop.leave(f"Kept behind step {at.step}; the same command continues.")
 
@@ -217,6 +193,34 @@ def _check_limits(epochs: int | None, minutes: float | None) -> None:
         raise UsageError("give epochs or minutes, not both.")
     if any(limit is not None and limit <= 0 for limit in (epochs, minutes)):
         raise UsageError("epochs and minutes must be above 0.")
+
+
+def _seconds(training: Training) -> float:
+    """Of training so far; where they set the run's length, rank 0's."""
+    seconds = training.run.seconds
+    return training.world.of_first(lambda: seconds) if training.minutes else seconds
+
+
+def _due(training: Training) -> bool:
+    """True when it is time for a checkpoint; notes a signal to any process, on all of them."""
+    keeper, world = training.keeper, training.world
+    if keeper is None:
+        return False
+    own = keeper.due(training.at.step) and world.first
+    due, training.stop = world.most([own, keeper.stop.asked or 0])
+    return bool(due or training.stop)
+
+
+def _validate(training: Training) -> float | None:
+    """Error on the validation part, noted; None where there is none."""
+    at = training.at
+    if training.held is None:
+        return None
+    error = validation_error(training.run, training.held)
+    if error < min(at.errors, default=2.0):
+        at.best_step = at.step
+    at.errors.append(error)
+    return error
 
 
 def _step_done(training: Training, tally: Tally, lr: float, *, last: bool) -> StepDone:

@@ -59,7 +59,7 @@ class Stepper:
 
     def start(self, trained: Mapping[str, Tensor] | None) -> None:
         """Places the network, draws weights anew where the recipe says so, copies those trained."""
-        with self._timed(Stream.INIT, 0):
+        with seeded(self, Stream.INIT, 0):
             self.plan.place(self.model).train()
             if self.recipe.init == "unit_variance":
                 unit_variance(self.model, self.samples.plain(INIT_SAMPLES))
@@ -82,7 +82,7 @@ class Stepper:
         """Before the first step of an epoch: second derivatives, where the optimiser has them."""
         if not isinstance(self.optimizer, Levenberg):
             return
-        with self._timed(Stream.STEP, 0):
+        with seeded(self, Stream.STEP, 0):
             ids = ids[:PATTERNS]
             images, labels = self.samples.of(ids, epoch)
             loss = partial(loss_of, recipe=self.recipe)
@@ -97,7 +97,7 @@ class Stepper:
         """
         assert self.optimizer is not None
         halved = False
-        with self._timed(Stream.STEP, step):
+        with seeded(self, Stream.STEP, step):
             for group in self.optimizer.param_groups:
                 group["lr"] = lr
             while True:
@@ -105,7 +105,9 @@ class Stepper:
                     loss, right = self._gradient(ids, step, epoch)
                     break
                 except RuntimeError as error:
-                    self.micro_batch = self._halved(len(ids), error)
+                    self.micro_batch = halved_micro_batch(
+                        self.micro_batch, len(ids), error, self.world
+                    )
                     halved = True
             if step % WATCH_EVERY == 0 or tally.samples == 0:
                 tally.norms.add(gradient_norms(self.stages))
@@ -114,18 +116,6 @@ class Stepper:
                 self.mean.update(step)
             tally.add(loss, right, len(ids))
         return halved
-
-    def error(self, split: Split) -> float:
-        """Share of wrong answers on `split`, of the mean network where there is one."""
-        own = split.subset(self.world.slice(torch.arange(len(split))))
-        right = torch.zeros((), dtype=torch.int64)
-        prepare = self.samples.dataset.prepare
-        averaged = self.mean.in_place() if self.mean is not None else nullcontext()
-        with averaged, self.together.answering():
-            if len(own):
-                told = evaluate(self.model, own, prepare=prepare, plan=self.plan)
-                right += told.top1_correct
-        return 1 - int(self.world.total(right)) / len(split)
 
     def finish(self) -> nn.Module:
         """The trained network, or its mean where there is one; whole on rank 0."""
@@ -154,12 +144,12 @@ class Stepper:
             set_idle(self.model, not counts)
         own = own if counts else ids[:LEAST]  # goes along, for the others wait for its gradients
         told = []
-        for first, last in self._parts(len(own), len(ids)):
+        for first, last in parts_of(len(own), len(ids), self.micro_batch, self.world):
             part = own[first:last]
             images, labels = self.samples.of(part, epoch)
             share = len(part) / len(ids) if counts else 0.0
             # Each part draws the same for its whole batch, such as which layers are passed over.
-            torch.manual_seed(self._word(Stream.STEP, step))
+            torch.manual_seed(seed_of(self.seed, Stream.STEP, step))
             masks = masks_by_sample(self.model, self.seed, step, part)
             with masks, self.together.part(last == len(own)):
                 options: dict[str, Any] = {"recipe": self.recipe, "plan": self.plan}
@@ -169,53 +159,68 @@ class Stepper:
         losses, rights = zip(*told, strict=True)
         return torch.stack(losses).sum(), torch.stack(rights).sum() * counts
 
-    def _parts(self, own: int, batch: int) -> list[tuple[int, int]]:
-        """(first, last) of each micro-batch of this rank's samples; as many on every rank."""
-        most = self.micro_batch or batch
-        if self.world.size == 1 or self.world.mode == "towers":
-            return batch_ranges(own, most)
-        active = max(1, min(self.world.size, batch // LEAST))
-        count = min(ceil(ceil(batch / active) / most), batch // active // LEAST) or 1
-        edges = [own * place // count for place in range(count + 1)]
-        return list(pairwise(edges))
 
-    def _halved(self, batch: int, error: RuntimeError) -> int:
-        if self.world.size > 1 and ran_out(error):  # the others are past this point
-            raise ExhaustedError(
-                f"out of memory on rank {self.world.rank}. Take the batch in parts: "
-                "--micro-batch M, at most M pictures at a time on each process."
-            ) from error
-        return halved_micro_batch(self.micro_batch, batch, error)
-
-    def _word(self, stream: Stream, step: int) -> int:
-        return int(draw(self.seed, stream, step, [0])[0]) >> 1
-
-    @contextmanager
-    def _timed(self, stream: Stream, step: int) -> Iterator[None]:
-        """The plan's settings and a generator seeded by the step; the caller's are put back."""
-        begin = time.perf_counter()
-        devices = [torch.cuda.current_device()] if self.plan.device == "cuda" else []
-        with self.plan.settings(), torch.random.fork_rng(devices=devices):
-            torch.manual_seed(self._word(stream, step))
-            yield
-        self.seconds += time.perf_counter() - begin
+def validation_error(run: Stepper, split: Split) -> float:
+    """Share of wrong answers on `split`, of the mean network where there is one."""
+    own = split.subset(run.world.slice(torch.arange(len(split))))
+    right = torch.zeros((), dtype=torch.int64)
+    prepare = run.samples.dataset.prepare
+    averaged = run.mean.in_place() if run.mean is not None else nullcontext()
+    with averaged, run.together.answering():
+        if len(own):
+            right += evaluate(run.model, own, prepare=prepare, plan=run.plan).top1_correct
+    return 1 - int(run.world.total(right)) / len(split)
 
 
-def ran_out(error: RuntimeError) -> bool:
-    """True where the error says that there was no memory left."""
-    return any(words in str(error) for words in _NO_MEMORY)
+@contextmanager
+def seeded(run: Stepper, stream: Stream, step: int) -> Iterator[None]:
+    """The plan's settings and a generator seeded by the step; the caller's are put back. Timed."""
+    begin = time.perf_counter()
+    devices = [torch.cuda.current_device()] if run.plan.device == "cuda" else []
+    with run.plan.settings(), torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed_of(run.seed, stream, step))
+        yield
+    run.seconds += time.perf_counter() - begin
 
 
-def halved_micro_batch(now: int | None, batch: int, error: RuntimeError) -> int:
+def seed_of(seed: int, stream: Stream, step: int) -> int:
+    """What seeds the generator of a step: the same on every process and after every resume."""
+    return int(draw(seed, stream, step, [0])[0]) >> 1
+
+
+def parts_of(own: int, batch: int, most: int | None, world: World) -> list[tuple[int, int]]:
+    """(first, last) of each micro-batch of this rank's samples; as many on every rank.
+
+    Args:
+        own: samples of this rank.
+        batch: samples of all.
+        most: the micro-batch; the whole batch when None.
+        world: who trains.
+    """
+    most = most or batch
+    if world.size == 1 or world.mode == "towers":
+        return batch_ranges(own, most)
+    active = max(1, min(world.size, batch // LEAST))
+    count = min(ceil(ceil(batch / active) / most), batch // active // LEAST) or 1
+    edges = [own * place // count for place in range(count + 1)]
+    return list(pairwise(edges))
+
+
+def halved_micro_batch(now: int | None, batch: int, error: RuntimeError, world: World) -> int:
     """Half of what was taken at once when memory ran out; any other error is raised again.
 
     Batch norm's running values have then seen a part of this batch twice.
 
     Raises:
-        ExhaustedError: it cannot be halved any more.
+        ExhaustedError: it cannot be halved any more, or other processes are past this point.
     """
-    if not ran_out(error):
+    if not any(words in str(error) for words in _NO_MEMORY):
         raise error
+    if world.size > 1:
+        raise ExhaustedError(
+            f"out of memory on rank {world.rank}. Take the batch in parts: "
+            "--micro-batch M, at most M pictures at a time on each process."
+        ) from error
     now = min(now or batch, batch)
     if now <= LEAST:
         raise ExhaustedError(

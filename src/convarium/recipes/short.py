@@ -61,8 +61,8 @@ class _Large(NamedTuple):
 
 
 _LARGE: dict[tuple[str, str], _Large] = {
-    ("lenet5", "small"): _Large(4, 64, 0.02, shift_px=0),
-    ("resnet20_cifar", "small"): _Large(14, 128, 0.4, mirror=True),
+    ("lenet5", "small"): _Large(9, 64, 0.01, shift_px=1),
+    ("resnet20_cifar", "small"): _Large(14, 128, 0.2, mirror=True),
 }
 # Families whose networks have no batch norm: the paper's initialisation needs the paper's epochs.
 _WITHOUT_NORM = frozenset("lenet alexnet zfnet nin vgg googlenet squeezenet".split())

@@ -110,13 +110,13 @@ def kill_and_go_on(racer: Racer, number: int, after: float) -> None:
     assert_finished(racer)
 
 
-@pytest.mark.parametrize(("number", "after"), trials(6))
+@pytest.mark.parametrize(("number", "after"), trials(4))
 def test_a_race_stopped_at_any_moment_goes_on(racer: Racer, number: int, after: float) -> None:
     kill_and_go_on(racer, number, after)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "after"), trials(60)[6:])
+@pytest.mark.parametrize(("number", "after"), trials(60)[4:])
 def test_a_race_stopped_at_many_moments_goes_on(racer: Racer, number: int, after: float) -> None:
     kill_and_go_on(racer, number, after)
 

@@ -81,6 +81,7 @@ def _assert_near(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -
         )
 
 
+@SLOW
 def test_worlds_of_1_2_and_4_see_the_same_samples_at_each_step(trial, tmp_path) -> None:
     seen = {}
     for size in (1, 2, 4):
@@ -101,10 +102,11 @@ def test_worlds_of_1_2_and_4_see_the_same_samples_at_each_step(trial, tmp_path) 
     "words",
     [
         "lenet_caffe --epochs 1",
-        "lenet_caffe --epochs 1 --set batch=27 --micro-batch 4",  # ranks have unequal parts
+        # The ranks have unequal parts.
+        pytest.param("lenet_caffe --epochs 1 --set batch=27 --micro-batch 4", marks=SLOW),
         pytest.param("lenet_caffe --epochs 1 --set batch=27", marks=SLOW),
         pytest.param("nin_cifar10 --set iterations=1", marks=SLOW),  # dropout
-        "resnet20_cifar --set iterations=1 --sync-bn",
+        pytest.param("resnet20_cifar --set iterations=1 --sync-bn", marks=SLOW),
         pytest.param("resnet20_cifar --set iterations=2 --sync-bn --set batch=19", marks=SLOW),
     ],
 )
@@ -136,7 +138,7 @@ def test_ranks_without_samples_change_nothing(trial, tmp_path) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        "lenet_caffe --epochs 1 --set validation=0.2",
+        pytest.param("lenet_caffe --epochs 1 --set validation=0.2", marks=SLOW),
         pytest.param("lenet_caffe --set batch=27 --set iterations=4 --micro-batch 4", marks=SLOW),
         pytest.param("resnet20_cifar --set iterations=1", marks=SLOW),
         pytest.param("densenet_40_12_cifar --set iterations=1", marks=SLOW),
@@ -192,6 +194,7 @@ def test_torchrun_starts_all_again_and_they_end_in_the_same_bits(trial, tmp_path
     assert all(torch.equal(whole[name], again[name]) for name in whole)
 
 
+@SLOW
 def test_another_number_of_ranks_goes_on_approximately(trial) -> None:
     words = "lenet_caffe --epochs 1 --checkpoint-steps 2"
     trial(words, signal=[1, signal.SIGKILL, 4])
@@ -201,6 +204,7 @@ def test_another_number_of_ranks_goes_on_approximately(trial) -> None:
     assert "approximate: world 2 -> 1" in end["err"]
 
 
+@SLOW
 def test_a_signal_to_one_rank_stops_all_behind_one_checkpoint(trial, tmp_path) -> None:
     ends = trial("lenet_caffe --epochs 2", signal=[1, signal.SIGUSR1, 3])
     assert [end["code"] for end in ends] == [75, 75], ends
@@ -208,6 +212,7 @@ def test_a_signal_to_one_rank_stops_all_behind_one_checkpoint(trial, tmp_path) -
     assert kept == ["step-000000003"]
 
 
+@SLOW
 def test_a_stopped_rank_is_noticed(trial) -> None:
     first, _ = trial(
         "lenet_caffe --epochs 2 --dist-timeout 4", signal=[1, signal.SIGSTOP, 3], limit=10
@@ -216,6 +221,7 @@ def test_a_stopped_rank_is_noticed(trial) -> None:
     assert "has not answered for 4 s" in first["err"]
 
 
+@SLOW
 def test_ranks_of_other_settings_are_refused(trial, tmp_path) -> None:
     ends = trial("lenet_caffe --epochs 1", second="--seed 1")
     assert [end["code"] for end in ends] == [2, 2], ends
@@ -223,6 +229,7 @@ def test_ranks_of_other_settings_are_refused(trial, tmp_path) -> None:
     assert not (tmp_path / "run" / "last.safetensors").exists()
 
 
+@SLOW
 def test_a_rank_that_meets_nobody_says_so(trial) -> None:
     for rank in (0, 1):
         (end,) = trial("lenet_caffe --epochs 1 --dist-timeout 1", started=[rank])
@@ -230,6 +237,7 @@ def test_a_rank_that_meets_nobody_says_so(trial) -> None:
         assert f"rank {rank} of 2 did not meet the others" in end["err"].splitlines()[-1]
 
 
+@SLOW
 def test_a_fault_of_rank_0_is_told_by_all(trial, tmp_path) -> None:
     (tmp_path / "run").write_text("a file")
     ends = trial("lenet_caffe --epochs 1")

@@ -250,9 +250,10 @@ class _Single:
 
 
 def _as_race(one: Entrant, result: Result, started: str) -> Race:
-    """The run as its page takes it; the sentence is the recipe's."""
+    """The run as its page takes it; the sentence is the recipe's, and how the paper's differs."""
     parts = (one.settings, one.dataset, describe_machine(), [result], started)
-    return replace(race_of(*parts, timed=False), sentence=_recipe_words(one))
+    sentence = f"{_recipe_words(one)}; {differing(one.recipe, one.name)}"
+    return replace(race_of(*parts, timed=False), sentence=sentence)
 
 
 def _resumed_words(event: Resumed) -> str:

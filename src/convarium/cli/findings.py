@@ -21,6 +21,7 @@ from convarium.records.health import Health
 GIGABYTE = 1_000_000_000
 LITTLE_DISK, NO_DISK = 2 * GIGABYTE, GIGABYTE // 10
 LITTLE_MEMORY = 2 * GIGABYTE
+_BELOW = re.compile(r"python_version\s*<\s*['\"]([0-9]+)\.([0-9]+)['\"]")
 _NEED = re.compile(r"^([A-Za-z0-9_.-]+)\s*(?:>=\s*([0-9.]+))?[^;]*(?:;.*extra == ['\"](\w+)['\"])?")
 
 
@@ -41,6 +42,16 @@ def check_python() -> Iterator[Finding]:
     yield Finding("convarium", "ok", __version__)
 
 
+def _of_this_python(need: str) -> bool:
+    """False where the need is one of older Pythons alone.
+
+    >>> _of_this_python('tomli>=2; python_version < "3.0"'), _of_this_python("rich>=13.7")
+    (False, True)
+    """
+    found = _BELOW.search(need)
+    return found is None or sys.version_info < (int(found[1]), int(found[2]))
+
+
 def check_libraries(needs: list[str] | None = None) -> Iterator[Finding]:
     """Each library that convarium needs, and whether the optional ones are there.
 
@@ -57,7 +68,7 @@ def check_libraries(needs: list[str] | None = None) -> Iterator[Finding]:
     missing: dict[str, list[str]] = {}
     for need in needs:
         found = _NEED.match(need)
-        if found is None:
+        if found is None or not _of_this_python(need):
             continue
         name, floor, extra = found.groups()
         have = _installed(name)

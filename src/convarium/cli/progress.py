@@ -41,7 +41,8 @@ def watch() -> Iterator[Watcher]:
 class Watcher:
     """Follows a race. `finished` counts the networks that are trained, kept ones included.
 
-    Where the console is no terminal, a line is written every `every` seconds instead of a bar.
+    Where the console is no terminal, a race writes a line a network instead of a bar, a single
+    training one every `every` seconds.
     """
 
     def __init__(self, console: Console, every: float = EVERY) -> None:
@@ -120,7 +121,7 @@ class Watcher:
             left = left if self.count == 1 else f"race {left}"
         if self._bar is not None and not self._progress.disable:
             self._progress.update(self._bar, completed=event.done, what=what, left=left)
-        elif time.monotonic() - self._told >= self._every:
+        elif self.count == 1 and time.monotonic() - self._told >= self._every:
             self._told = time.monotonic()
             done = f"{100 * event.done:.0f} %"
             self._line(f"{event.model}  {done}, {what}{', ' if left else ''}{left}")

@@ -19,6 +19,7 @@ import pytest
 from convarium.bakeoff.folder import is_sound
 from convarium.records import Database, read_events, rebuild
 from convarium.records.database import NAME
+from loaded_once import loaded_once
 
 TESTS = Path(__file__).resolve().parents[1]
 MODELS = ("lenet5", "lenet_caffe")
@@ -52,17 +53,8 @@ class Racer:
 @pytest.fixture(scope="module")
 def process() -> Iterator[subprocess.Popen[str]]:
     """Loads torch once for all trials."""
-    path = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
-    with subprocess.Popen(
-        [sys.executable, "-m", "bakeoff.cli_race"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
-    ) as started:
+    with loaded_once("bakeoff.cli_race") as started:
         yield started
-        assert started.stdin is not None
-        started.stdin.close()
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from convarium.errors import UsageError
 from convarium.train.launch import Place, place_of
 from convarium.train.world import World
+from loaded_once import loaded_once
 
 TESTS = Path(__file__).resolve().parents[1]
 PLAIN = ["--precision", "fp32", "--layout", "contiguous", "--threads", "1", "--json"]
@@ -30,17 +31,8 @@ Trial = Callable[..., list[dict[str, Any]]]
 @pytest.fixture(scope="module")
 def process() -> Iterator[subprocess.Popen[str]]:
     """Loads torch once for all trials."""
-    path = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
-    with subprocess.Popen(
-        [sys.executable, "-m", "train.ranks"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
-    ) as started:
+    with loaded_once("train.ranks") as started:
         yield started
-        assert started.stdin is not None
-        started.stdin.close()
 
 
 @pytest.fixture

@@ -20,9 +20,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from convarium.errors import InputError
-from convarium.files import shown, written_whole
+from convarium.files import shown, system_error, written_whole
 from convarium.train.signals import Stop
-from convarium.train.weights import of_the_system
 
 SCHEMA = "convarium/checkpoint/1"
 STEPS, SECONDS = 50, 10.0  # a checkpoint at least every so many steps or seconds
@@ -95,7 +94,7 @@ class Keeper:
             try:
                 save_file(tensors, temporary)
             except SafetensorError as error:
-                raise of_the_system(error) from error
+                raise system_error(error) from error
             digest = _sha256(temporary)
         about = {"schema": SCHEMA, **self.about, "at": at, "sha256": digest}
         with written_whole(place.with_suffix(".json")) as temporary:

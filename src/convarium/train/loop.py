@@ -118,13 +118,18 @@ class Training:
         yield RunStarted(size, len(self.batches), epochs, steps, self.minutes)
         with self.keeper.stop.holding() if self.keeper else nullcontext():
             yield from self._begin()
-            while self.span.share(self.at.step, self.at.seconds) < 1:
+            while self.progress < 1:
                 yield from self._epoch()
         if self.keeper is not None:
             self.keeper.wait()
         self.model = self.run.finish()
         at = self.at
         yield RunFinished(at.epoch, at.step, at.seconds, at.images / max(at.seconds, 1e-9))
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done."""
+        return self.span.share(self.at.step, self.at.seconds)
 
     def _begin(self) -> Iterator[Event]:
         self.run.start(self.trained)
@@ -146,16 +151,14 @@ class Training:
         if at.batch == 0:
             run.begin_epoch(ids, epoch)
         for first, last in self.batches[at.batch :]:
-            lr = self.recipe.lr_at(
-                self.span.share(self.at.step, self.at.seconds), self.span.length, at.errors
-            )
+            lr = self.recipe.lr_at(self.progress, self.span.length, at.errors)
             at.step, at.batch, at.images = at.step + 1, at.batch + 1, at.images + last - first
             halved = run.step(tally, ids[first:last], at.step, epoch, lr)
             at.seconds = _seconds(self)
             if halved:
                 at.micro_batch = run.micro_batch
                 yield MicroBatchHalved(at.step, run.micro_batch or 0)
-            ends = last == len(ids) or self.span.share(self.at.step, self.at.seconds) >= 1
+            ends = last == len(ids) or self.progress >= 1
             yield _step_done(self, tally, lr, last=ends)
             if ends:
                 break

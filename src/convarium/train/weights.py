@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from convarium.errors import InputError
-from convarium.files import written_whole
+from convarium.files import system_error, written_whole
 
 
 def save_weights(
@@ -36,7 +35,7 @@ def save_weights(
             save_file(tensors, temporary, metadata=metadata)
             _sort_metadata(temporary)
         except SafetensorError as error:
-            raise of_the_system(error) from error
+            raise system_error(error) from error
 
 
 def _sort_metadata(path: Path) -> None:
@@ -49,14 +48,6 @@ def _sort_metadata(path: Path) -> None:
         if len(text) <= length:
             file.seek(8)
             file.write(text.ljust(length))
-
-
-def of_the_system(error: SafetensorError) -> OSError:
-    """The system's own error behind a failed write; safetensors tells its number in words alone."""
-    number = re.search(r"os error ([0-9]+)", str(error))
-    if number is None:
-        return OSError(str(error))
-    return OSError(int(number[1]), os.strerror(int(number[1])))
 
 
 def load_own_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:

@@ -29,7 +29,7 @@ class Steps:
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch) -> None:
-    monkeypatch.setattr(probe, "SECONDS", (0.1, 0.1))
+    monkeypatch.setattr(probe, "SECONDS", (0.02, 0.02))
     monkeypatch.setattr(probe, "available_cores", lambda: 2)
 
 

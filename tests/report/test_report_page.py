@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
+import altair
 import pytest
 from report_races import LINE_UP, failed, hostile_race, make_race, make_result
 
@@ -49,6 +50,14 @@ def test_sentence_command_and_versions_are_told(page_path, race):
     text = Page(page_path).text
     for part in (race.sentence, race.command, "torch 2.14.1", "seed 0", "1 March 2026, 12:30 UTC"):
         assert part in text
+
+
+def test_the_charts_are_vega_lite_by_its_schema(page_path):
+    """The page is written without altair's own checks, which take a third of its time."""
+    specs = _data(page_path)["specs"]
+    assert len(specs) > len(LINE_UP)
+    for spec in specs.values():
+        altair.Chart.from_dict(spec, validate=True)
 
 
 def test_no_address_leaves_the_page(page_path):

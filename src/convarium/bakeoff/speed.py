@@ -16,7 +16,7 @@ from convarium.machine import Counter, Plan
 from convarium.records.model import Result
 from convarium.train import load_own_weights
 
-SECONDS = 1.0  # a network and batch size
+SECONDS = 0.7  # a network and batch size
 ENERGY_BATCHES = 20
 Contender = tuple[nn.Module, Tensor, Plan]
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
 
 import altair
 import vl_convert
+from altair.utils.schemapi import debug_mode
 
 from convarium.report.palette import resolved, variable
 
@@ -44,6 +46,14 @@ class Drawing:
     def png(self) -> bytes:
         """The chart as PNG at twice its size."""
         return bytes(vl_convert.svg_to_png(self.svg_alone(), scale=PNG_SCALE))
+
+
+def unchecked() -> AbstractContextManager[None]:
+    """Within, altair trusts the charts: its check against the schema takes a third of their time.
+
+    The tests of the charts make each of them checked.
+    """
+    return debug_mode(False)
 
 
 @cache

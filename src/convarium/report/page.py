@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -22,7 +23,7 @@ from convarium.report.bubbles import macs_chart, time_chart
 from convarium.report.cells import COLUMNS, Head, table
 from convarium.report.confusion import Mixup, confusion_chart, mixups
 from convarium.report.curves import curve_charts
-from convarium.report.drawing import Drawing, bundle
+from convarium.report.drawing import Drawing, bundle, unchecked
 from convarium.report.entries import Entry, entries
 from convarium.report.history import history_chart, winners
 from convarium.report.leaders import leaders
@@ -58,7 +59,9 @@ def write_report(race: Race, out: Path) -> Path:
     page = out if out.suffix.lower() in (".html", ".htm") else out / "report.html"
     charts = page.parent / f"{page.stem}-charts"
     charts.mkdir(parents=True, exist_ok=True)
-    html, drawings = _render(race)
+    with ThreadPoolExecutor(1) as pool, unchecked():
+        pool.submit(bundle)  # a second of work that the charts do not wait for
+        html, drawings = _render(race)
     for drawing in drawings:
         _write_whole(charts / f"{drawing.name}.svg", drawing.svg_alone().encode())
         _write_whole(charts / f"{drawing.name}.png", drawing.png())

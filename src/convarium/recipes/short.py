@@ -28,15 +28,15 @@ class _Row(NamedTuple):
 
 
 _SMALL = (
-    _Row("lenet5", 20, 0.005, 1, 1, True),
+    _Row("lenet5", 14, 0.005, 1, 1, True),
     _Row("nin_cifar10", 5, 0.05, 1, 1, False),
-    _Row("vgg_a_32px", 3, 0.02, 1, 1, False),
+    _Row("vgg_a_32px", 2, 0.02, 1, 1, False),
     _Row("googlenet_32px", 4, 0.06, 1, 1, False),
-    _Row("plain20_cifar", 6, 0.1, 1, 1, True),
-    _Row("resnet20_cifar", 6, 0.1, 1, 1, True),
+    _Row("plain20_cifar", 5, 0.1, 1, 1, True),
+    _Row("resnet20_cifar", 5, 0.1, 1, 1, True),
     _Row("densenet_40_12_cifar", 2, 0.1, 0.5, 1, True),
-    _Row("squeezenet_32px", 8, 0.05, 1, 1, False),
-    _Row("mobilenet_v1_050_32px", 6, 0.1, 1, 1, True),
+    _Row("squeezenet_32px", 7, 0.05, 1, 1, False),
+    _Row("mobilenet_v1_050_32px", 5, 0.1, 1, 1, True),
 )
 _PHOTOGRAPHS = (
     _Row("squeezenet1_1", 10, 0.01, 1, 0, False),
@@ -106,7 +106,7 @@ def recipe_for(network: str, kind: str, train_size: int | None = None) -> Recipe
         UsageError: no such network or kind.
 
     >>> recipe_for("resnet20_cifar", "small").epochs
-    6
+    5
     """
     if kind not in SHORT:
         raise unknown_name("kind of data", kind, SHORT)
@@ -128,7 +128,7 @@ def _large(name: str, kind: str, has_norm: bool) -> Recipe:
     small = SHORT[kind].get(name) or _default(name, has_norm, kind)
     row = _LARGE.get((name, kind))
     if row is None:
-        epochs = max(2, (small.epochs or 2) // 2)
+        epochs = max(2, ((small.epochs or 2) + 1) // 2)
         batch, lr = (128, 2 * small.lr) if has_norm else (64, small.lr)
         row = _Large(epochs, batch, lr, 0 if kind == "photographs" else 4, mirror=small.mirror)
     sources = {

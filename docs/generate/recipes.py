@@ -18,7 +18,7 @@ def recipes() -> dict[str, str]:
     detectors = [_row(recipe) for recipe in PAPERS.values() if recipe.detection]
     header = ("recipe", "networks", "length", "batch", "rate", "schedule", "warm-up", "source")
     forms = "\n".join(line.strip() for line in FORMS.strip().splitlines())
-    head, own = PROSE.read_text("utf-8").split("\n---\n")
+    head, own, checked = PROSE.read_text("utf-8").split("\n---\n")
     return {
         "recipes.md": page(
             head,
@@ -27,6 +27,7 @@ def recipes() -> dict[str, str]:
             " version.",
             table(header, detectors, right="   rr"),
             f"{own.strip()}\n\n```text\n{forms}\n```",
+            checked.strip(),
         )
     }
 

@@ -1,4 +1,4 @@
-"""convarium: the landmark convolutional networks, LeNet-5 to YOLOv3, as their papers have them.
+"""convarium: landmark convolutional networks, LeNet-5 to Darknet-53, as their papers have them.
 
 Importing this package loads no torch; each public name is fetched on first use.
 """

@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any
 
 from convarium.departures import departures_of
-from convarium.errors import unknown_name
+from convarium.errors import UsageError, unknown_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +244,10 @@ def find(name: str) -> Network:
     """
     key = ALIASES.get(name, name)
     if key not in CATALOG:
-        raise unknown_name("network", name, [*CATALOG, *ALIASES])
+        if key in ALIASES.values():
+            raise UsageError(f"{name} is not built in this version; `convarium list` has what is.")
+        built = [alias for alias, owner in ALIASES.items() if owner in CATALOG]
+        raise unknown_name("network", name, [*CATALOG, *built])
     return CATALOG[key]
 
 

@@ -51,6 +51,15 @@ def test_help_lists_every_verb(words: list[str], capsys: pytest.CaptureFixture[s
     assert all(f"  {verb} " in text for verb in app.VERBS)
 
 
+@pytest.mark.parametrize("group", ["recipe", "data"])
+def test_a_group_alone_shows_its_help(group: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([group]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith(f"Usage: convarium {group}")
+    assert "Commands:" in captured.out.splitlines()
+    assert captured.err == ""
+
+
 def test_a_misspelt_verb_gets_the_closest(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["versoin"]) == 2
     captured = capsys.readouterr()

@@ -111,6 +111,9 @@ def test_a_file_is_checked_shown_and_compared(mine: Path, capsys: Capture) -> No
         ("show darknet53", 2, "detection training is not part of this version"),
         ("validate absent.toml", 3, "absent.toml: No such file"),
         ("shw", 2, "Did you mean 'show'"),
+        ("show yolov3", 2, "yolov3 is not built in this version"),
+        ("show yolov3_416", 2, "yolov3_416 is not built in this version"),
+        ("list more", 2, "unexpected extra argument(s) (more). See"),
     ],
 )
 def test_a_wrong_word_is_one_line(words: str, code: int, hint: str, capsys: Capture) -> None:

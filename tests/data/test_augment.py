@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from convarium.data import augment, centre_crop
+from convarium.data.augment import Window, windows
 from convarium.data.counter import Stream, integers
 
 
@@ -28,6 +29,17 @@ def test_a_shift_repeats_the_border() -> None:
     for image, view, dy, dx in zip(images.numpy(), views.numpy(), down, right, strict=True):
         padded = np.pad(image, ((0, 0), (2, 2), (2, 2)), mode="edge")
         assert (view == padded[:, 2 + dy : 10 + dy, 2 + dx : 10 + dx]).all()
+
+
+def test_a_shift_beyond_the_picture_leaves_zeros() -> None:
+    images, ids, reach = _pictures(60, 8), torch.arange(60), 20
+    views = windows(images, ids, Window(8, reach, "zero"), seed=3, epoch=1)
+    down = integers(3, Stream.SHIFT_DOWN, 1, ids.numpy(), 2 * reach + 1)
+    right = integers(3, Stream.SHIFT_RIGHT, 1, ids.numpy(), 2 * reach + 1)
+    assert down.min() < reach - 8 < reach + 8 < down.max()
+    for image, view, y, x in zip(images.numpy(), views.numpy(), down, right, strict=True):
+        padded = np.pad(image, ((0, 0), (reach, reach), (reach, reach)))
+        assert (view == padded[:, y : y + 8, x : x + 8]).all()
 
 
 def test_a_crop_lies_within_the_picture() -> None:

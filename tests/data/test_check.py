@@ -166,3 +166,10 @@ def test_json_holds_every_field(parted: Path, capsys: pytest.CaptureFixture[str]
     told = json.loads(capsys.readouterr().out)
     assert told["schema"] == "convarium/1"
     assert set(Report.__dataclass_fields__) | {"refused", "spoilt"} == set(told["check"])
+
+
+def test_what_is_no_folder_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    for name, words in (("absent", "does not exist"), ("file", "is no folder")):
+        assert main(["data", "check", str(tmp_path / name)]) == 3
+        assert f"{name} {words}" in capsys.readouterr().err

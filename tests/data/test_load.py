@@ -13,6 +13,7 @@ from PIL import Image
 
 from convarium.data import BadPicturesError, carve, load, load_dataset, survey_dataset
 from convarium.errors import InputError, UsageError
+from data.view_data import dataset, pictures
 
 
 def _fill(folder: Path, count: int, *, side: int = 12, colour=(90, 20, 30), kind="png") -> None:
@@ -68,6 +69,12 @@ def test_scaled_training_pixels_have_mean_0_and_deviation_1(digits) -> None:
 
 def test_the_seed_of_a_run_does_not_move_the_split(digits) -> None:
     assert load_dataset("digits", seed=5).test.names == digits.test.names
+
+
+def test_a_part_that_would_be_empty_is_refused() -> None:
+    """A class keeps its only picture, so two of two classes leave none for validation."""
+    with pytest.raises(UsageError, match=r"validation 0\.1 holds none of the 2 pictures back"):
+        carve(dataset(pictures(2, 8)).train, share=0.1)
 
 
 def test_a_validation_part_leaves_the_test_split_alone(digits) -> None:

@@ -18,7 +18,7 @@ from convarium.data.normalise import GCN_SCALE, ZCA_BIAS, contrast_normalised
 from convarium.errors import InputError, UsageError
 from data.view_data import dataset, pictures, recipe
 
-KINDS = ("channel", "channel mean", "pixel mean", "gcn zca", "lenet")
+KINDS = ("channel", "channel mean", "pixel mean", "unit", "gcn zca", "lenet")
 
 
 def _correlated(count: int, side: int, channels: int = 3) -> torch.Tensor:
@@ -52,6 +52,13 @@ def test_of_a_mean_picture_the_middle_counts_for_a_crop() -> None:
     data = normalised(dataset(pixels, side=8), recipe(normalise="pixel mean"))
     wanted = pixels.numpy() - pixels.numpy().astype(float).mean(0)
     assert np.allclose(data.prepare(pixels).numpy(), wanted[:, :, 2:10, 2:10], atol=1e-4)
+
+
+def test_unit_is_a_share_of_the_highest_level() -> None:
+    """Wide ResNet section 3 and DenseNet section 4.1 divide SVHN by 255, and no more."""
+    pixels = torch.tensor([0, 51, 255], dtype=torch.uint8).view(1, 1, 1, 3).expand(4, 1, 3, 3)
+    row = _with("unit", pixels.contiguous()).prepare(pixels)[0, 0, 0]
+    assert torch.allclose(row, torch.tensor([0.0, 0.2, 1.0]), atol=1e-7)
 
 
 def test_lenets_background_and_ink() -> None:

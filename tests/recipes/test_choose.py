@@ -93,6 +93,11 @@ def test_one_length_takes_the_others_place() -> None:
         ("mirror=maybe", "mirror must be true or false"),
         ("short_side=256", "short_side must be two numbers"),
         ("short_side=480,256", "lower end first"),
+        ("batch=0", "from 1 to 1,000,000, not 0"),
+        ("lr=-1", "above 0 and at most 100, not -1.0"),
+        ("loss=a\x1b[31m", "loss must be text on one line"),
+        ("options.dropout=\x1b[31m", "options must be a table"),
+        ("schedule=", "schedule must be text on one line"),
         ("epochs=none", "epochs or iterations"),
         ("name=x", "no field of a recipe is named 'name'"),
         ("schedule=plateau 0.1 patience 5 times 3", "needs validation"),
@@ -130,6 +135,11 @@ def test_a_file_builds_on_a_papers_recipe(tmp_path: Path) -> None:
         ("lr = 0.1\nepochs = 2\noptions = 3", "options must be a table"),
         ("base = 'resnet'", "no recipe is named 'resnet'"),
         ("base = 3", "base must be text"),
+        ("", 'or a base = "NAME"'),
+        ("lr = 0.1\nepochs = 2\nname = ''", "name must be text on one line"),
+        ('lr = 0.1\nepochs = 2\nname = "a\\nb"', "name must be text on one line"),
+        ('lr = 0.1\nepochs = 2\n[sources]\nlr = "\\u001b[31m"', "sources must be a table"),
+        ("lr = 0.1\nepochs = 2\n[sources]\nrate = 'mine'", "no field of a recipe is named 'rate'"),
         ("lr = ", "no TOML"),
         ("a = " + "[" * 20000, "no TOML"),
         ("lr = " + "9" * 5000, "no TOML|must be above 0"),
@@ -150,6 +160,20 @@ def test_a_record_gives_the_recipe_back(recipe: Recipe) -> None:
     kept = recipe_from_dict(json.loads(json.dumps(recipe.to_dict())))
     for field in ("schedule", "lr", "short_side", "options", "iterations"):
         assert getattr(kept, field) == getattr(recipe, field)
+
+
+def test_a_file_cannot_hand_a_network_a_detectors_recipe(tmp_path: Path) -> None:
+    file = written(tmp_path, 'base = "yolov1_voc"\nepochs = 2\n')
+    with pytest.raises(UsageError, match="detection training is not part of this version"):
+        find_recipe("resnet20_cifar", "small", str(file))
+
+
+def test_a_file_of_any_name_gives_a_name_that_can_be_shown(tmp_path: Path) -> None:
+    path = tmp_path / "red\x1b[31m.toml"
+    path.write_text("lr = 0.1\nepochs = 2\n")
+    recipe = read_recipe(path)
+    assert recipe.name == "red\\x1b[31m"
+    assert all(source.isprintable() for source in recipe.sources.values())
 
 
 def test_a_training_tells_how_it_departs() -> None:

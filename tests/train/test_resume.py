@@ -91,6 +91,14 @@ def test_a_corrupt_newest_falls_back_and_says_so(bars, full, tmp_path, capsys) -
     assert capsys.readouterr().out.count("is damaged") == 1
 
 
+def test_a_run_that_is_only_looked_at_keeps_its_damaged_checkpoints(bars, full, tmp_path) -> None:
+    list(_training(bars, full, Plan(1), tmp_path).events())
+    max(tmp_path.glob("*.json")).write_text("{}")
+    before = sorted(tmp_path.iterdir())
+    assert newest(tmp_path, print, clear=False) is not None
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_a_changed_manifest_does_not_count(bars, full, tmp_path) -> None:
     list(_training(bars, full, Plan(1), tmp_path).events())
     manifest = max(tmp_path.glob("*.json"))

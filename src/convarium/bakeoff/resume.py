@@ -43,9 +43,11 @@ def checkpoint_for(one: Entrant, asked: str, tell: Callable[[str], None]) -> Che
     place = Path(asked).expanduser()
     if place.is_dir():
         inner = place / FOLDER
-        found = checkpoints.newest(inner if inner.is_dir() else place, tell)
+        where = inner if inner.is_dir() else place
+        found = checkpoints.newest(where, tell, clear=False)  # another run's, as it is
     else:
-        found = checkpoints.read_checkpoint(place.with_suffix(".json"))
+        manifest = place.with_suffix(".json")
+        found = checkpoints.read_checkpoint(manifest) if manifest.is_file() else None
     if found is None:
         raise InputError(f"{shown(place)} holds no checkpoint. Give a run's folder.")
     if found.about.get("config") != one.config:

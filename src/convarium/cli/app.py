@@ -82,7 +82,7 @@ def build() -> Any:
     app = typer.Typer(
         name="convarium",
         cls=_Verbs,
-        help="The landmark convolutional networks, LeNet-5 to YOLOv3, as their papers have them.",
+        help="Landmark convolutional networks, LeNet-5 to Darknet-53, as their papers have them.",
         epilog=_EPILOG,
         pretty_exceptions_enable=False,
         context_settings=_CONTEXT,
@@ -113,6 +113,9 @@ def main(argv: list[str] | None = None) -> int:
         hush_stdout()
         return 0
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the outermost door
+        if type(error).__name__ == "NoArgsIsHelpError":  # a group of verbs alone
+            print(getattr(error, "ctx").get_help())  # noqa: B009 - click's, which typer may carry
+            return 0
         if debug:
             traceback.print_exc()
         line, exit_code = complaint(error)

@@ -62,6 +62,7 @@ def _usage(error: Exception) -> str:
         message = getattr(error, "format_message", lambda: str(error))()
         text = " ".join(message.split())
         text = text[:1].lower() + text[1:]
+    text += "" if text.endswith((".", "?", "!")) else "."
     context = getattr(error, "ctx", None)
     return f"{text} See {context.command_path} --help" if context else text
 

@@ -41,7 +41,7 @@ def check(
     ],
     as_json: AsJson = False,
 ) -> int:
-    """Find unreadable and suspicious files, duplicates, leaks into the test part, balance, sizes.
+    """Find bad files, duplicates, leaks; tell balance and sizes.
 
     Exit code 3: a race would refuse the folder; 1: pictures are both trained and tested on, or
     the same picture is of two classes; 0 otherwise.

@@ -37,7 +37,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help=_HELP, autocompletion=
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """List the papers' recipes: source, networks, length, batch, rate, schedule.
+    """List the papers' recipes and their main numbers.
 
     \b
     Example: convarium recipe list
@@ -66,7 +66,9 @@ def list_(as_json: AsJson = False) -> None:
 
 @app.command()
 def show(name: Name, as_json: AsJson = False) -> None:
-    """Show one recipe: each field with its source, its networks, what of the paper is left out.
+    """Show one recipe: each field with its source.
+
+    Also its networks, and what of the paper no field carries.
 
     \b
     Example: convarium recipe show vgg16
@@ -121,7 +123,7 @@ def validate(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A recipe in TOML.")],
     as_json: AsJson = False,
 ) -> None:
-    """Check a recipe of your own, and print what a training would go by.
+    """Check a recipe of your own, and print it.
 
     Exit code 3: the file is no recipe; one sentence says why.
 
@@ -149,9 +151,10 @@ def _named(name: str) -> Recipe:
         return PAPERS[name]
     if name.endswith(".toml"):
         return read_recipe(Path(name).expanduser())
-    if name in catalog.CATALOG or name in catalog.ALIASES:
+    networks = {*catalog.CATALOG, *catalog.ALIASES, *catalog.ALIASES.values()}
+    if name in networks:
         return paper_recipe(name)
-    raise unknown_name("recipe or network", name, [*PAPERS, *catalog.CATALOG, *catalog.ALIASES])
+    raise unknown_name("recipe or network", name, [*PAPERS, *sorted(networks)])
 
 
 def _line(recipe: Recipe) -> dict[str, Any]:

@@ -104,5 +104,5 @@ def windows(images: Tensor, ids: Tensor, window: Window, *, seed: int, epoch: in
 
 def _overlap(start: int, side: int, size: int) -> tuple[slice, int]:
     """What of `start` to `start + side` lies in 0 to `size`, and how far in it begins."""
-    first = max(start, 0)
-    return slice(first, min(start + side, size)), first - start
+    first = max(start, 0)  # an end before it would count from the other side
+    return slice(first, max(first, min(start + side, size))), first - start

@@ -194,6 +194,10 @@ def _listed(folder: Path) -> list[Path]:
 
 
 def _no_list(folder: Path, error: OSError) -> InputError:
+    if isinstance(error, FileNotFoundError):
+        return InputError(f"{shown(folder)} does not exist. Name a folder that does.")
+    if isinstance(error, NotADirectoryError):
+        return InputError(f"{shown(folder)} is no folder. Name one.")
     why = error.strerror or str(error)
     return InputError(f"{shown(folder)} cannot be listed: {why}. Give yourself the right to it.")
 

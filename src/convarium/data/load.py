@@ -113,7 +113,9 @@ def _listing(spec: str, skip_bad: bool) -> Listing:
 def _folder(spec: str) -> Path:
     path = Path(spec).expanduser()
     if "/" not in spec and not os.path.lexists(path):
-        raise InputError(f"no data set or folder is named {spec!r}. Known: digits, or a folder.")
+        raise InputError(
+            f"no data set, folder or file is named {spec!r}. Give digits, a folder or an .npz file."
+        )
     return Path(os.path.realpath(path))  # Path.resolve raises over a link that leads to itself
 
 

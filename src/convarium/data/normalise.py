@@ -4,6 +4,7 @@
 
     channel mean  the mean of each channel is taken off (VGG section 2.1)
     pixel mean    the mean picture is taken off (AlexNet section 2, ResNet section 4.2)
+    unit          levels / 255, from 0 to 1 (SVHN: Wide ResNet section 3, DenseNet section 4.1)
     gcn zca       global contrast normalisation, then ZCA whitening (NiN section 4.1, which follows
                   maxout networks; the constants are those of pylearn2's script for maxout)
     lenet         background -0.1, ink 1.175 (LeNet-5, section II.B)
@@ -69,6 +70,8 @@ def normalised(dataset: Dataset, recipe: Recipe) -> Dataset:
 def _scale(dataset: Dataset, words: str) -> Scale:
     if words == "channel":
         return dataset.scale
+    if words == "unit":
+        return PixelScale((0.0,) * dataset.channels, (1.0,) * dataset.channels)
     if words == "lenet":
         span = INK - BACKGROUND
         return PixelScale((-BACKGROUND / span,) * dataset.channels, (1 / span,) * dataset.channels)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from convarium.data.model import Split
+from convarium.errors import UsageError
 
 TEST_SHARE = 0.2
 
@@ -42,8 +43,16 @@ def carve(split: Split, *, share: float = 0.2, salt: str = "validation") -> tupl
     """A training part and a stratified validation part of a split, for tuning.
 
     The test split is for reporting alone: choose by what this validation part says.
+
+    Raises:
+        UsageError: no class has the two pictures that it takes to hold one back.
     """
     held = torch.tensor(held_back(split.labels.tolist(), split.names, share, salt))
+    if not held.any():
+        raise UsageError(
+            f"validation {share:g} holds none of the {len(split)} pictures back: a class keeps its "
+            "only one. Take more pictures, or --set validation=0."
+        )
     return split.subset(_where(~held)), split.subset(_where(held))
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import nullcontext
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from inspect import signature
-from typing import Any
+from math import isfinite
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -55,8 +57,37 @@ def build(
             raise UsageError(f"{row.name} takes no option {key!r}. Its options: {takes}.")
         given[key] = value
     with NoFills() if torch.get_default_device().type == "meta" else nullcontext():
-        network: nn.Module = make(**given)
+        if not options:
+            return cast(nn.Module, make(**given))
+        with _of_the_user(row.name, options):
+            network = cast(nn.Module, make(**given))
+            if not all(p.numel() for p in network.parameters()):
+                raise ValueError("a layer would be empty")
     return network
+
+
+@contextmanager
+def _of_the_user(name: str, options: Mapping[str, Any]) -> Iterator[None]:
+    """Within, what a family's class makes of an option that it cannot take is one sentence.
+
+    Raises:
+        UsageError: the options are not of the type or size that the network takes.
+    """
+    words = ", ".join(f"{key}={value!r}" for key, value in options.items())
+    try:
+        if any(isinstance(value, float) and not isfinite(value) for value in options.values()):
+            raise ValueError("no finite number")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of layers without elements, which are refused
+            yield
+    except (TypeError, ValueError, ArithmeticError, LookupError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:120]
+        if "memory" in reason:  # more than this machine has, which is said elsewhere
+            raise
+        raise UsageError(
+            f"{name} cannot be built with {words} ({reason}). Take another value, or the paper's: "
+            "leave it out."
+        ) from error
 
 
 class NoFills(TorchDispatchMode):

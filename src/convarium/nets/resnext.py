@@ -1,4 +1,4 @@
-"""ResNeXt: Xie et al. 2017 (arXiv 1611.05431v2), Table 1 and section 5.3.
+"""ResNeXt: Xie et al. 2017 (arXiv 1611.05431v2), Table 1 and appendix A.
 
     stage   output   ResNeXt-50 (32x4d)                           blocks
     conv1   112x112  7x7, 64, stride 2
@@ -49,9 +49,10 @@ class ResNeXt(ImageNetTable):
 
 
 class ResNeXtCIFAR(LayerTable):
-    """29 layers: conv1, three stages of three blocks, fc (section 5.3, "ResNeXt-29, C x d d").
+    """29 layers: conv1, three stages of three blocks, fc (appendix A; "ResNeXt-29, C x d d").
 
-    Paper silent: the channels of conv1. 64, as the authors' code.
+    The block is that of section 4; by the authors' readme an earlier version of the paper had
+    pre-activated ones here.
     """
 
     def __init__(

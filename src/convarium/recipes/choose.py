@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from convarium import catalog
 from convarium.errors import unknown_name
 from convarium.recipes.model import Recipe
-from convarium.recipes.papers import PAPERS, paper_recipe
+from convarium.recipes.papers import PAPERS, paper_recipe, trainable
 from convarium.recipes.reading import read_recipe, with_overrides
 from convarium.recipes.short import recipe_for
 
@@ -45,7 +45,7 @@ def find_recipe(
     elif asked in PAPERS:
         recipe = paper_recipe(name, asked)
     elif asked.endswith(".toml") or os.sep in asked:
-        recipe = read_recipe(asked)
+        recipe = trainable(read_recipe(asked))
     else:
         raise unknown_name("recipe", asked, ["short", "paper", *PAPERS])
     words = list(overrides)

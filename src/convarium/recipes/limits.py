@@ -45,7 +45,8 @@ def check_limits(recipe: Recipe) -> None:
         ends = value if isinstance(value, (tuple, list)) else (value,)
         within = all(end is not None and low <= end <= high for end in ends)  # false for NaN
         if not within or (not is_closed and low in ends):
-            rule = f"{'from' if is_closed else 'above'} {low:g} {'to' if is_closed else 'up to'}"
-            raise UsageError(f"{recipe.name}: {name} must be {rule} {high:g}, not {value!r}.")
+            rule = f"from {low:g} to" if is_closed else f"above {low:g} and at most"
+            most = f"{high:,.0f}" if high >= 1000 else f"{high:g}"
+            raise UsageError(f"{recipe.name}: {name} must be {rule} {most}, not {value!r}.")
         if len(ends) == 2 and ends[0] > ends[1]:
-            raise UsageError(f"{recipe.name}: {name} must be the lower end first, not {value!r}.")
+            raise UsageError(f"{recipe.name}: {name} must have the lower end first, not {value!r}.")

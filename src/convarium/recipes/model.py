@@ -17,7 +17,7 @@ LOSSES = ("cross_entropy", "logistic", "map")
 INITS = ("paper", "unit_variance", "xavier", "he")
 DECAY_ON = ("all", "weights", "not depthwise")
 BORDERS = ("repeat", "zero", "reflect")
-NORMALISATIONS = ("channel", "channel mean", "pixel mean", "gcn zca", "lenet")
+NORMALISATIONS = ("channel", "channel mean", "pixel mean", "unit", "gcn zca", "lenet")
 _CHOICES = {
     "optimizer": OPTIMIZERS,
     "loss": LOSSES,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from convarium.errors import InputError, UsageError, unknown_name
-from convarium.files import shown
+from convarium.files import printable, shown
 from convarium.recipes.model import Recipe
 from convarium.recipes.papers import find_paper
 
@@ -25,7 +25,7 @@ _LENGTHS = ("epochs", "iterations")
 _WORDS = {
     "int": "a whole number",
     "float": "a number",
-    "str": "text",
+    "str": "text on one line",
     "bool": "true or false",
     "Range": "two numbers, the lower first",
 }
@@ -68,7 +68,7 @@ def read_recipe(path: str | Path) -> Recipe:
             data = file.read(LARGEST + 1)
         if len(data) > LARGEST:
             raise InputError(f"{shown(path)}: a recipe has at most {LARGEST // 1024} kB.")
-        return recipe_from_toml(data, path.stem)
+        return recipe_from_toml(data, printable(path.stem))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "no name of a file"
         raise InputError(f"{shown(path)}: {reason}.") from error
@@ -96,9 +96,17 @@ def recipe_from_toml(data: bytes, name: str) -> Recipe:
     if named is not None and not isinstance(named, str):
         raise UsageError("base must be text: the name of a paper's recipe.")
     base = None if named is None else find_paper(named)
+    if base is None and "lr" not in told:
+        raise UsageError(
+            'a recipe needs lr, and epochs or iterations, or a base = "NAME" with them.'
+        )
     sources = dict(base.sources if base else {})
     sources |= dict.fromkeys(told, f"the file {name}")
-    sources |= _checked("sources", told.pop("sources", {}))
+    reasons = _checked("sources", told.pop("sources", {}))
+    for field in reasons:
+        if field not in _FIELDS:
+            raise unknown_name("field of a recipe", field, _FIELDS)
+    sources |= reasons
     return recipe_from_dict({"name": name, **told, "sources": sources}, base=base)
 
 
@@ -175,13 +183,20 @@ def _table(value: Any) -> dict[str, Any] | None:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         return None
     items = [i for v in value.values() for i in (v if isinstance(v, (list, tuple)) else (v,))]
-    return dict(value) if all(isinstance(i, (str, int, float, bool)) for i in items) else None
+    words = [*value, *(i for i in items if isinstance(i, str))]
+    is_plain = all(isinstance(i, (str, int, float, bool)) for i in items)
+    return dict(value) if is_plain and all(w.isprintable() for w in words) else None
+
+
+def _is_a_line(value: Any) -> bool:
+    """Text that a terminal shows as it is, and that says something."""
+    return isinstance(value, str) and value.isprintable() and bool(value.strip())
 
 
 _MAKERS: dict[str, Any] = {
     "int": _whole,
     "float": _number,
-    "str": lambda value: value if isinstance(value, str) and len(value) <= 1000 else None,
+    "str": lambda value: value if _is_a_line(value) and len(value) <= 1000 else None,
     "bool": lambda value: value if isinstance(value, bool) else None,
     "Range": _range,
     "table": _table,

@@ -79,7 +79,7 @@ _SOURCES = {
     "nesterov": "Wide ResNet section 3, DenseNet section 4.2",
     "weight_decay": "AlexNet section 5, VGG section 3.1, Wide ResNet section 3: 5e-4",
     "warmup": "ResNet section 4.2 warms up its 110-layer network; length our choice",
-    "schedule": "SqueezeNet's released solver and DeepLab: polynomial of power 1; end at 0",
+    "schedule": "SqueezeNet's released solver: polynomial of power 1, to 0",
     "shift_px": _OURS + "ResNet section 4.2 shifts CIFAR by 4 px over many more epochs",
     "mirror": "AlexNet section 4.1 for photographs; digits have a left and a right",
     "crop": "AlexNet section 4.1: a random 224 window of 256 pixels",

@@ -113,14 +113,18 @@ def remove(manifest: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def newest(folder: Path, tell: Callable[[str], None]) -> Checkpoint | None:
-    """The newest checkpoint of a folder that is sound; says which are not. None without any."""
+def newest(folder: Path, tell: Callable[[str], None], *, clear: bool = True) -> Checkpoint | None:
+    """The newest checkpoint of a folder that is sound; says which are not. None without any.
+
+    With `clear` those that are not are taken away, or they would count as the newest for ever.
+    """
     for manifest in _manifests(folder):
         try:
             return read_checkpoint(manifest)
         except InputError as error:
             tell(f"{error} Taking the checkpoint before it.")
-            remove(manifest)
+            if clear:
+                remove(manifest)
     return None
 
 

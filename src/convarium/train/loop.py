@@ -250,7 +250,7 @@ def _diagnosed(training: Training, error: DivergedError) -> DivergedError:
     if training.keeper is not None:
         training.keeper.wait()
         world = training.world
-        kept = newest(training.keeper.folder, lambda _: None) if world.first else None
+        kept = newest(training.keeper.folder, _unheard, clear=False) if world.first else None
         if world.of_first(lambda: kept is not None):
             run.restore(kept.tensors if kept is not None else {})
     images, _ = run.samples.of(ids, error.epoch)
@@ -259,6 +259,10 @@ def _diagnosed(training: Training, error: DivergedError) -> DivergedError:
     told = DivergedError(error.step, error.epoch, error.loss, where_lost(outputs, names))
     told.ids, told.names, told.layers = ids.tolist(), names, outputs
     return told
+
+
+def _unheard(words: str) -> None:
+    """The run is over; what else is wrong would only hide why."""
 
 
 def _resumed(training: Training, resume: Checkpoint) -> Resumed:

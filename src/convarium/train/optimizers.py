@@ -58,7 +58,7 @@ def limit_filters(model: nn.Module, most: float) -> None:
     """Scales each convolution filter whose root mean square is above `most` down to it.
 
     Source:
-        ZFNet, section 3.1.
+        ZFNet, section 3.
     """
     with torch.no_grad():
         for layer in model.modules():

@@ -21,6 +21,7 @@ PAPERS: dict[str, Recipe] = {r.name: r for r in (*EARLY, *RESIDUAL, *DENSE, *DET
 ENTRY_OF = {
     "wrn_cifar_dropout": "wrn_cifar",
     "wrn_svhn": "wrn_cifar",
+    "stochdepth_svhn": "stochdepth_cifar",
     "fractal_svhn": "fractal_cifar",
     "densenet_cifar_plain": "densenet_cifar",
     "densenet_svhn": "densenet_cifar",
@@ -62,12 +63,21 @@ def paper_recipe(network: str, name: str | None = None) -> Recipe:
             "Take its short one, or name another; see `convarium recipe list`."
         )
     found = find_paper(name or own or "")
-    if found.detection:
-        raise UsageError(
-            f"{found.name} trains a detector; detection training is not part of this version."
-        )
     rows = OWN_ROWS.get(row.name, {}) if found.name == own else {}
-    return changed(found.name, found, rows) if rows else found
+    return trainable(changed(found.name, found, rows) if rows else found)
+
+
+def trainable(recipe: Recipe) -> Recipe:
+    """The recipe itself.
+
+    Raises:
+        UsageError: it trains a detector.
+    """
+    if recipe.detection:
+        raise UsageError(
+            f"{recipe.name} trains a detector; detection training is not part of this version."
+        )
+    return recipe
 
 
 def recipe_id(network: str) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from convarium.recipes.papers.residual import TORCH_PHOTOGRAPHS, cifar_views
-from convarium.recipes.papers.table import OURS, recipe, sgd
+from convarium.recipes.papers.table import FROM_MEMORY, OURS, recipe, sgd
 
 FRACTAL_CIFAR = recipe(
     "fractal_cifar",
@@ -30,7 +30,7 @@ FRACTAL_IMAGENET = recipe(
         "batch": (32, "FractalNet section 4"),
         "lr": (0.001, "FractalNet section 4"),
         "epochs": (70, "FractalNet section 4"),
-        "schedule": ("halving 0.1 times 4", OURS + "section 4 has it for CIFAR"),
+        "schedule": ("step 0.1 at 50,65 epochs", f"FractalNet section 4{FROM_MEMORY}"),
         "short_side": ((256, 480), OURS + "the paper names none, ResNet section 3.4 has it"),
         "crop": (True, OURS + "the paper names none, ResNet section 3.4 has it"),
         "mirror": (True, OURS + "the paper names none, ResNet section 3.4 has it"),
@@ -70,17 +70,18 @@ DENSENET_IMAGENET = recipe(
     },
 )
 
-_INCEPTION = "the paper names none; Inception v3 section 8 has it (from memory)"
+_INCEPTION = "the paper names none; Inception v3 section 8, which it follows, has it"
+_TF_SLIM = "TF-slim train_image_classifier.py"
 MOBILENET_IMAGENET = recipe(
     "mobilenet_imagenet",
     {
         "optimizer": ("rmsprop", "MobileNet section 3.2, as Inception v3"),
-        "momentum": (0.9, OURS + _INCEPTION),
+        "momentum": (0.9, OURS + f"the paper names none; {_TF_SLIM} has it{FROM_MEMORY}"),
         "batch": (32, OURS + _INCEPTION),
         "lr": (0.045, OURS + _INCEPTION),
         "epochs": (100, OURS + _INCEPTION),
         "schedule": ("step 0.94 every 2 epochs", OURS + _INCEPTION),
-        "weight_decay": (4e-5, OURS + "the paper names none; TF-slim has it (from memory)"),
+        "weight_decay": (4e-5, OURS + f"the paper names none; {_TF_SLIM} has it"),
         "decay_on": ("not depthwise", "MobileNet section 3.2: little or none on depthwise filters"),
         "aux_weight": (0.0, "MobileNet section 3.2: no side heads"),
         "area": (

@@ -5,7 +5,7 @@ Training a detector is not part of this version: `find_recipe` says so.
 
 from __future__ import annotations
 
-from convarium.recipes.papers.table import OURS, recipe, sgd
+from convarium.recipes.papers.table import recipe, sgd
 
 _YOLO1 = "YOLO section 2.2"
 YOLOV1_VOC = recipe(
@@ -40,12 +40,12 @@ YOLOV1_VOC = recipe(
     },
 )
 
-_YOLO2 = "YOLO9000 sections 2 and 3"
+_YOLO2 = "YOLO9000 section 3"
 YOLOV2_VOC = recipe(
     "yolov2_voc",
     sgd(_YOLO2),
     {
-        "batch": (64, OURS + "the paper names none; the batch of YOLO section 2.2"),
+        "batch": (64, "pjreddie/darknet cfg/yolo-voc.cfg; the paper names none"),
         "lr": (0.001, _YOLO2),
         "epochs": (160, _YOLO2),
         "schedule": ("step 0.1 at 60,90 epochs", _YOLO2),
@@ -66,7 +66,7 @@ YOLOV2_VOC = recipe(
                 "fine_tuning_lr": 0.001,
                 "classifier": "darknet19_imagenet",
             },
-            f"{_YOLO2}; darknet's cfg files",
+            "YOLO9000 sections 2 and 3; darknet's cfg files",
         ),
     },
 )
@@ -81,7 +81,7 @@ YOLOV3_COCO = recipe(
         "iterations": (500200, _YOLO3),
         "warmup": (
             "1000 iterations from 0 power 4",
-            f"{_YOLO3}: burn_in=1000; darknet's power is 4 (from memory)",
+            f"{_YOLO3}: burn_in=1000; its power is darknet's default of 4 (src/parser.c)",
         ),
         "schedule": ("step 0.1 at 400000,450000 iterations", _YOLO3),
         "weight_decay": (0.0005, _YOLO3),
@@ -108,8 +108,8 @@ FASTRCNN_VOC = recipe(
     sgd(_FAST),
     {
         "batch": (2, f"{_FAST}: pictures"),
-        "lr": (0.001, _FAST),
-        "iterations": (40000, "rbgirshick/fast-rcnn solver"),
+        "lr": (0.001, f"{_FAST}; biases go twice as fast there, not here"),
+        "iterations": (40000, f"{_FAST}: 30,000, and 10,000 at a tenth"),
         "schedule": ("step 0.1 at 30000 iterations", _FAST),
         "weight_decay": (0.0005, _FAST),
         "short_side": ((600, 600), "Fast R-CNN section 5.2"),

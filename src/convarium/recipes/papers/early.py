@@ -5,6 +5,7 @@ from __future__ import annotations
 from convarium.recipes.papers.table import HELD_OUT, OURS, PATIENCE, Rows, recipe, sgd
 
 _CAFFE = "BVLC/caffe models/"
+_BIASES = "biases go twice as fast there (lr_mult 2), not here"
 _ALEXNET_CROPS: Rows = {
     "short_side": ((256, 256), "AlexNet section 2: the short side is 256"),
     "crop": (True, "AlexNet section 4.1: random 224 windows"),
@@ -53,7 +54,7 @@ ALEXNET_CAFFE = recipe(
     sgd(_CAFFE + "bvlc_alexnet solver.prototxt"),
     {
         "batch": (256, _CAFFE + "bvlc_alexnet train_val.prototxt"),
-        "lr": (0.01, _CAFFE + "bvlc_alexnet solver.prototxt"),
+        "lr": (0.01, _CAFFE + f"bvlc_alexnet solver.prototxt; {_BIASES}"),
         "iterations": (450000, _CAFFE + "bvlc_alexnet solver.prototxt"),
         "schedule": (
             "step 0.1 every 100000 iterations",
@@ -85,7 +86,7 @@ OWT_IMAGENET = recipe(
             "One weird trick section 5: 250^(-1/3) at 25, 50 and 75 % of training",
         ),
         "weight_decay": (0.0005, "One weird trick section 5"),
-        "loss": ("logistic", "One weird trick section 4: 1000 independent logistic units"),
+        "loss": ("logistic", "One weird trick section 5: 1000 independent logistic units"),
     },
     recalled=True,
 )
@@ -190,13 +191,16 @@ GOOGLENET_CAFFE_QUICK = recipe(
     sgd(_QUICK),
     {
         "batch": (32, _GOOGLENET_DATA),
-        "lr": (0.01, _QUICK),
+        "lr": (0.01, f"{_QUICK}; {_BIASES}"),
         "iterations": (2400000, _QUICK),
         "schedule": ("poly 0.5", _QUICK),
         "weight_decay": (0.0002, _QUICK),
         "decay_on": ("weights", _GOOGLENET_DATA + ": decay_mult of biases is 0"),
         "aux_weight": (0.3, "GoogLeNet section 5"),
-        "init": ("xavier", _CAFFE + "bvlc_googlenet readme"),
+        "init": (
+            "paper",
+            _CAFFE + "bvlc_googlenet readme: xavier, which GoogLeNet here starts from",
+        ),
         "crop": (True, _GOOGLENET_DATA + ": crop_size"),
         "short_side": ((256, 256), OURS + "Caffe's tools shrink both sides to 256"),
         "mirror": (True, _GOOGLENET_DATA),

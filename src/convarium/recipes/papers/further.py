@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from convarium.recipes.papers.dense import DENSENET_CIFAR, FRACTAL_CIFAR
-from convarium.recipes.papers.residual import WRN_CIFAR
+from convarium.recipes.papers.residual import STOCHDEPTH_CIFAR, WRN_CIFAR
 from convarium.recipes.papers.table import OURS, Rows, changed, recipe, sgd
 
 _NO_VIEWS = "without augmentation"
@@ -14,17 +14,30 @@ def _as_it_is(where: str) -> Rows:
 
 
 _DENSENET = "DenseNet section 4.2"
+_STOCHDEPTH = "Stochastic depth section 4"
+_WRN_SVHN = "szagoruyko/wide-residual-networks scripts/train_svhn.sh"
 FURTHER = (
     changed("wrn_cifar_dropout", WRN_CIFAR, {"options": ({"dropout": 0.3}, "Wide ResNet Table 6")}),
     changed(
         "wrn_svhn",
         WRN_CIFAR,
         {
-            **_as_it_is("Wide ResNet section 3"),
-            "lr": (0.01, "Wide ResNet section 3"),
-            "epochs": (160, "Wide ResNet section 3"),
-            "schedule": ("step 0.1 at 80,120 epochs", "Wide ResNet section 3"),
-            "options": ({"dropout": 0.4}, "Wide ResNet section 3"),
+            **_as_it_is(_WRN_SVHN),
+            "normalise": ("unit", "Wide ResNet section 3: levels divided by 255, nothing else"),
+            "lr": (0.01, _WRN_SVHN),
+            "epochs": (160, _WRN_SVHN),
+            "schedule": ("step 0.1 at 80,120 epochs", _WRN_SVHN),
+            "options": ({"dropout": 0.4}, _WRN_SVHN),
+        },
+    ),
+    changed(
+        "stochdepth_svhn",
+        STOCHDEPTH_CIFAR,
+        {
+            **_as_it_is(_STOCHDEPTH),
+            "validation": (0.01, f"{_STOCHDEPTH}: 6,000 of SVHN's 604,388"),
+            "epochs": (50, _STOCHDEPTH),
+            "schedule": ("step 0.1 at 30,35 epochs", _STOCHDEPTH),
         },
     ),
     changed(
@@ -41,7 +54,12 @@ FURTHER = (
         "densenet_svhn",
         DENSENET_CIFAR,
         {
-            **_as_it_is(_DENSENET),
+            **_as_it_is("DenseNet section 4.1"),
+            "normalise": ("unit", "DenseNet section 4.1: levels divided by 255"),
+            "validation": (
+                0.01,
+                "DenseNet section 4.1: 6,000 of SVHN's 604,388; it tests the best epoch",
+            ),
             "epochs": (40, _DENSENET),
             "schedule": ("step 0.1 at 20,30 epochs", f"{_DENSENET}: at 50 and 75 % of the epochs"),
             "options": ({"dropout": 0.2}, f"{_DENSENET}: {_NO_VIEWS}"),
@@ -51,15 +69,19 @@ FURTHER = (
         "darknet19_imagenet",
         sgd("YOLO9000 section 3"),
         {
-            "batch": (128, OURS + "the paper names none; darknet's cfg has it (from memory)"),
+            "batch": (128, "pjreddie/darknet cfg/darknet19.cfg; the paper names none"),
             "lr": (0.1, "YOLO9000 section 3"),
             "epochs": (160, "YOLO9000 section 3"),
             "schedule": ("poly 4", "YOLO9000 section 3"),
             "weight_decay": (0.0005, "YOLO9000 section 3"),
             "area": ((0.25, 1.0), "YOLO9000 section 3: random crops; the share is our choice"),
             "crop": (True, "YOLO9000 section 3: random crops"),
-            "mirror": (True, OURS + "the paper's standard augmentation names none"),
-            "jitter": (0.4, "YOLO9000 section 3: exposure and saturation; the share is our choice"),
+            "mirror": (True, OURS + "section 3 names the usual tricks, and no mirror"),
+            "jitter": (
+                0.4,
+                "YOLO9000 section 3: exposure and saturation; the share is our choice; "
+                "its rotation and hue are left out",
+            ),
         },
     ),
 )
@@ -74,6 +96,7 @@ _FROM_A: Rows = {
 OWN_RECIPE = {
     "darknet19": "darknet19_imagenet",
     "stochastic_depth_1202": "stochdepth_1202",
+    "stochastic_depth_152_svhn": "stochdepth_svhn",
 }
 OWN_ROWS: dict[str, Rows] = {
     **dict.fromkeys(("vgg_b", "vgg_c", "vgg_d", "vgg_e"), _FROM_A),

@@ -28,6 +28,10 @@ NEVER_TOLD = ("id", "source", "confidence", "hardware")  # shown on their own
 # Of one recipe: (recipe, the ledger's field).
 OF_ONE = {
     ("lenet_mnist", "augmentation"): "optional in the paper; its .95 % is without",
+    (
+        "alexnet_caffe",
+        "init",
+    ): "biases of 0.1 in place of 1 are not built, nor 0.005 in fc6 and fc7",
     ("alexnet_imagenet", "augmentation"): "the 2048 views are the windows and their mirrors",
     ("zfnet_imagenet", "augmentation"): "ten fixed windows in the paper, random ones here",
     ("resnet_cifar", "extra"): "of one network: resnet110_cifar's own rows have its warm-up",
@@ -35,8 +39,13 @@ OF_ONE = {
     ("wrn_cifar", "dropout"): "wrn_cifar_dropout and wrn_svhn have it",
     ("wrn_cifar", "svhn"): "wrn_svhn has it",
     ("wrn_imagenet", "based_on"): "in the sources",
-    ("resnext_cifar", "note"): "a result of another code; --set batch=128 trains it",
+    ("resnext_cifar", "note"): "an earlier version of the paper; --set batch=256 trains it",
     ("fractal_cifar", "epochs_svhn"): "fractal_svhn has it",
+    (
+        "stochdepth_cifar",
+        "split",
+    ): "the best epoch by validation is tested there, the last one here",
+    ("stochdepth_cifar", "svhn"): "stochdepth_svhn has it",
     ("densenet_cifar", "epochs_svhn"): "densenet_svhn has it",
     ("densenet_cifar", "dropout"): "densenet_cifar_plain has it",
     ("googlenet_imagenet", "optimizer"): "steps of many machines at their own pace are not built",

@@ -7,7 +7,8 @@ from convarium.recipes.papers.table import HELD_OUT, OURS, PATIENCE, Rows, chang
 _TORCH = "fb.resnet.torch"
 # The Torch code that several of these papers train with.
 TORCH_PHOTOGRAPHS: Rows = {
-    "area": ((0.08, 1.0), f"{_TORCH} datasets/imagenet.lua: RandomSizedCrop"),
+    "area": ((0.08, 1.0), f"{_TORCH} datasets/transforms.lua: RandomSizedCrop"),
+    "aspect": ((3 / 4, 4 / 3), f"{_TORCH} datasets/transforms.lua: RandomSizedCrop"),
     "crop": (True, f"{_TORCH} datasets/imagenet.lua: RandomSizedCrop"),
     "mirror": (True, f"{_TORCH} datasets/imagenet.lua"),
     "jitter": (0.4, f"{_TORCH} datasets/imagenet.lua: ColorJitter"),
@@ -61,6 +62,7 @@ RESNET_CIFAR = recipe(
     },
 )
 
+_AS_RESNET = "PreAct ResNet appendix: details as in ResNet section"
 PREACT_CIFAR = recipe(
     "preact_cifar",
     sgd("PreAct ResNet appendix"),
@@ -69,13 +71,17 @@ PREACT_CIFAR = recipe(
         "batch": (128, "PreAct ResNet appendix"),
         "lr": (0.1, "PreAct ResNet appendix"),
         "warmup": ("400 iterations at 0.1", "PreAct ResNet appendix: 0.01 for 400 iterations"),
-        "iterations": (64000, OURS + "the appendix follows ResNet section 4.2, which has it"),
+        "iterations": (64000, f"{_AS_RESNET} 4.2"),
         "schedule": ("step 0.1 at 32000,48000 iterations", "PreAct ResNet appendix"),
         "weight_decay": (0.0001, "PreAct ResNet appendix"),
-        "normalise": ("channel", OURS + "the released code is built on fb.resnet.torch"),
+        "normalise": (
+            "pixel mean",
+            f"{_AS_RESNET} 4.2; the released code, in Torch, has channels'",
+        ),
     },
 )
 
+_SAME_VIEWS = "PreAct ResNet appendix: the augmentation of ResNet section"
 PREACT_IMAGENET = recipe(
     "preact_imagenet",
     sgd("PreAct ResNet appendix"),
@@ -87,8 +93,9 @@ PREACT_IMAGENET = recipe(
         "weight_decay": (0.0001, "PreAct ResNet appendix"),
         "short_side": ((256, 480), "PreAct ResNet section 5"),
         "crop": (True, "PreAct ResNet section 5: 224 windows"),
-        "mirror": (True, OURS + "section 5 follows ResNet section 3.4, which mirrors"),
-        "normalise": ("channel", f"{_TORCH} datasets/imagenet.lua: mean and deviation"),
+        "mirror": (True, f"{_SAME_VIEWS} 3.4"),
+        "pca_sigma": (0.1, f"{_SAME_VIEWS} 3.4, which has AlexNet's colours"),
+        "normalise": ("pixel mean", f"{_AS_RESNET} 3.4"),
     },
 )
 
@@ -102,12 +109,12 @@ WRN_CIFAR = recipe(
         "schedule": ("step 0.2 at 60,120,160 epochs", "Wide ResNet section 3"),
         "weight_decay": (0.0005, "Wide ResNet section 3"),
         "shift_px": (4, "Wide ResNet section 3"),
-        "border": (
-            "reflect",
-            "Wide ResNet section 3: missing pixels are reflections (from memory)",
-        ),
+        "border": ("reflect", "Wide ResNet section 3: missing pixels are reflections"),
         "mirror": (True, "Wide ResNet section 3"),
-        "normalise": ("channel", "Wide ResNet, later version: mean and deviation; earlier, ZCA"),
+        "normalise": (
+            "channel",
+            "Wide ResNet section 3: mean and deviation in the later tables; earlier, ZCA",
+        ),
         "options": ({}, "Wide ResNet Tables 4 and 5: without dropout"),
     },
 )
@@ -117,7 +124,7 @@ WRN_IMAGENET = recipe(
     sgd("fb.resnet.torch train.lua", nesterov=True),
     TORCH_PHOTOGRAPHS,
     {
-        "batch": (256, "fb.resnet.torch readme"),
+        "batch": (256, "fb.resnet.torch TRAINING.md"),
         "lr": (0.1, "fb.resnet.torch opts.lua"),
         "epochs": (90, "fb.resnet.torch opts.lua"),
         "schedule": ("step 0.1 at 30,60 epochs", "fb.resnet.torch train.lua"),
@@ -125,14 +132,17 @@ WRN_IMAGENET = recipe(
     },
 )
 
+_RESNEXT = "facebookresearch/ResNeXt"
+_RESNEXT_NESTEROV = (True, f"{_RESNEXT} train.lua; the paper follows its code for the rest")
 RESNEXT_IMAGENET = recipe(
     "resnext_imagenet",
     sgd("ResNeXt section 4"),
     TORCH_PHOTOGRAPHS,
     {
+        "nesterov": _RESNEXT_NESTEROV,
         "batch": (256, "ResNeXt section 4"),
         "lr": (0.1, "ResNeXt section 4"),
-        "epochs": (100, OURS + "section 4 names none; the third step needs epochs behind it"),
+        "epochs": (100, f"{_RESNEXT} opts.lua; section 4 names none"),
         "schedule": (
             "step 0.1 every 30 epochs",
             "ResNeXt section 4: three times a tenth, by the schedule of fb.resnet.torch",
@@ -143,15 +153,17 @@ RESNEXT_IMAGENET = recipe(
 
 RESNEXT_CIFAR = recipe(
     "resnext_cifar",
-    sgd("ResNeXt section 5.3"),
-    cifar_views("ResNeXt section 5.3: as ResNet section 4.2"),
+    sgd("ResNeXt appendix A"),
+    cifar_views("ResNeXt appendix A: as ResNet section 4.2"),
     {
-        "batch": (256, "ResNeXt section 5.3"),
-        "lr": (0.1, "ResNeXt section 5.3"),
-        "epochs": (300, "ResNeXt section 5.3"),
-        "schedule": ("step 0.1 at 150,225 epochs", "ResNeXt section 5.3"),
-        "weight_decay": (0.0005, "ResNeXt section 5.3"),
-        "normalise": ("channel", OURS + "the released code is built on fb.resnet.torch"),
+        "nesterov": _RESNEXT_NESTEROV,
+        "batch": (128, "ResNeXt appendix A; an earlier version of the paper has 256"),
+        "lr": (0.1, "ResNeXt appendix A"),
+        "epochs": (300, "ResNeXt appendix A"),
+        "schedule": ("step 0.1 at 150,225 epochs", "ResNeXt appendix A"),
+        "weight_decay": (0.0005, "ResNeXt appendix A"),
+        "normalise": ("channel", f"{_RESNEXT} datasets/cifar10.lua"),
+        "validation": (0.0, "ResNeXt appendix A: all 50,000"),
     },
 )
 
@@ -166,7 +178,10 @@ STOCHDEPTH_CIFAR = recipe(
         "schedule": ("step 0.1 at 250,375 epochs", "Stochastic depth section 4"),
         "weight_decay": (0.0001, "Stochastic depth section 4"),
         "validation": (0.1, "Stochastic depth section 4: 5,000 of CIFAR's 50,000"),
-        "normalise": ("channel", OURS + "the released code is built on fb.resnet.torch"),
+        "normalise": (
+            "pixel mean",
+            "yueatsprograms/Stochastic_Depth cifar-dataset.lua; all are divided by one number too",
+        ),
     },
 )
 

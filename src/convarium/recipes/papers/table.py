@@ -35,7 +35,7 @@ def sgd(where: str, *, nesterov: bool = False) -> Rows:
     return {
         "optimizer": ("sgd", where),
         "momentum": (0.9, where),
-        "nesterov": (nesterov, where if nesterov else f"{where}: plain momentum"),
+        "nesterov": (nesterov, where if nesterov else f"{where}: momentum, no word of Nesterov's"),
     }
 
 

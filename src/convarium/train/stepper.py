@@ -66,7 +66,7 @@ class Stepper:
             elif self.recipe.init != "paper":
                 redraw(self.model, self.recipe.init)
             if trained is not None:
-                copy_equal(self.model, trained)
+                copy_equal(self.model, trained, self.recipe.init_convolutions)
             self.network = self.model
             if self.world.mode != "copies" and self.world.first:
                 self.network = copy.deepcopy(self.model)

@@ -218,6 +218,8 @@ class _Single:
         plan = world.of_first(
             lambda: one.plan(model, world) if resume is None else plan_of(resume, one.settings)
         )
+        if world.devices:
+            plan = replace(plan, device=world.devices[0])
         training = one.training(model, plan)
         about = {
             "config": one.config,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from convarium.data import augment, centre_crop
+from convarium.data import centre_crop
 from convarium.data.augment import Window, windows
 from convarium.data.counter import Stream, integers
 
@@ -22,7 +22,7 @@ def test_centre_crop_takes_the_middle() -> None:
 
 def test_a_shift_repeats_the_border() -> None:
     images, ids = _pictures(50, 8, 3), torch.arange(50)
-    views = augment(images, ids, side=8, shift_px=2, mirror=False, seed=3, epoch=1)
+    views = windows(images, ids, Window(8, shift_px=2), seed=3, epoch=1)
     down = integers(3, Stream.SHIFT_DOWN, 1, ids.numpy(), 5) - 2
     right = integers(3, Stream.SHIFT_RIGHT, 1, ids.numpy(), 5) - 2
     assert set(down.tolist()) == {-2, -1, 0, 1, 2}
@@ -44,7 +44,7 @@ def test_a_shift_beyond_the_picture_leaves_zeros() -> None:
 
 def test_a_crop_lies_within_the_picture() -> None:
     images, ids = _pictures(200, 10), torch.arange(200)
-    views = augment(images, ids, side=8, shift_px=0, mirror=False, seed=0, epoch=1)
+    views = windows(images, ids, Window(8), seed=0, epoch=1)
     places = set()
     for image, view in zip(images[:, 0], views[:, 0], strict=True):
         found = [
@@ -60,7 +60,7 @@ def test_a_crop_lies_within_the_picture() -> None:
 
 def test_half_of_the_pictures_are_mirrored() -> None:
     images, ids = _pictures(1000, 4), torch.arange(1000)
-    views = augment(images, ids, side=4, shift_px=0, mirror=True, seed=0, epoch=1)
+    views = windows(images, ids, Window(4, mirror=True), seed=0, epoch=1)
     plain = (views == images).all(3).all(2).all(1)
     flipped = (views == images.flip(3)).all(3).all(2).all(1)
     assert bool((plain ^ flipped).all())
@@ -69,7 +69,7 @@ def test_half_of_the_pictures_are_mirrored() -> None:
 
 def test_a_view_does_not_depend_on_its_batch() -> None:
     images, ids = _pictures(20, 8), torch.arange(20)
-    how = {"side": 6, "shift_px": 1, "mirror": True, "seed": 5, "epoch": 2}
-    together = augment(images, ids, **how)
+    window, when = Window(6, shift_px=1, mirror=True), {"seed": 5, "epoch": 2}
+    together = windows(images, ids, window, **when)
     some = torch.tensor([13, 2, 7])
-    assert torch.equal(augment(images[some], ids[some], **how), together[some])
+    assert torch.equal(windows(images[some], ids[some], window, **when), together[some])

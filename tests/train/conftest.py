@@ -1,6 +1,12 @@
-"""A data set and networks small enough to train in a test."""
+"""A data set and networks small enough to train in a test, and the command line on few digits."""
 
 from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +16,10 @@ from convarium.data import Dataset, PixelScale, Split
 from convarium.data.model import InMemory
 from convarium.machine import Plan
 from convarium.recipes import Recipe
+from loaded_once import loaded_once
+
+PLAIN = ["--precision", "fp32", "--layout", "contiguous", "--threads", "1", "--json"]
+Trial = Callable[..., list[dict[str, Any]]]
 
 
 def _bars(n: int, start: int) -> Split:
@@ -59,3 +69,32 @@ def small_net() -> nn.Sequential:
         nn.Dropout(0.3),
         nn.Linear(6 * 64, 4),
     )
+
+
+@pytest.fixture(scope="session")
+def process() -> Iterator[subprocess.Popen[str]]:
+    """Loads torch once for all trials."""
+    with loaded_once("train.ranks") as started:
+        yield started
+
+
+@pytest.fixture
+def trial(process: subprocess.Popen[str], tmp_path: Path) -> Trial:
+    """`convarium train` on `size` ranks, its words after the network's name; each rank's end."""
+
+    def run(words: str, size: int = 2, *, out: str = "run", **more: Any) -> list[dict[str, Any]]:
+        # Epochs of 6 batches of 16 pictures.
+        data = more.pop("data", "digits")
+        base = ["--data", str(data), "--set", "batch=16", *PLAIN, "--out", str(tmp_path / out)]
+        network, *rest = words.split()
+        argv = ["train", network, *base, *rest]
+        if "second" in more:
+            argv = [argv, [*argv, *more.pop("second").split()]]
+        env = {"CONVARIUM_HOME": str(tmp_path / "home")}
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps({"argv": argv, "size": size, "env": env, **more}) + "\n")
+        process.stdin.flush()
+        return list(json.loads(process.stdout.readline()))
+
+    return run

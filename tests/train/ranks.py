@@ -2,29 +2,36 @@
 
 Reads one JSON line a trial from stdin: {"argv": [words] or [[words] for each rank], "size": n,
 "started": ranks that are started, "env": {}, "signal": [rank, number, step] or null, "record":
-folder or null, "limit": seconds, "hidden": n or null, "compare": "towers", "norm" or null};
-writes a JSON list with each rank's exit
-code (minus the signal that ended it) and what it wrote to stdout and stderr.
+folder or null, "limit": seconds, "hidden": n or null, "compare": "towers", "norm" or null,
+"whole": all of the data and none of it in memory, "ordinary": without root's rights, "remove" or
+"close": [path, step] or null}; writes a JSON list with each rank's exit code (minus the signal that
+ended it) and what it wrote to stdout and stderr.
 """
 
 from __future__ import annotations
 
 import copy
+import ctypes
 import gc
 import json
 import os
 import signal
 import socket
+import struct
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from bakeoff.conftest import few_digits
+from convarium import report
 from convarium.bakeoff import single
 from convarium.cli import main
+from convarium.data import load
 from convarium.nets import alexnet
 from convarium.train import stepper
 from convarium.train.batch_norm import synchronise
@@ -46,6 +53,14 @@ def child(trial: dict, rank: int, port: int) -> None:
         alexnet.HIDDEN = trial["hidden"]
     if trial.get("signal") and trial["signal"][0] == rank:
         signal_at(*trial["signal"][1:])
+    if trial.get("ordinary"):
+        give_up_rights()
+    if trial.get("whole"):
+        single.load_dataset, load.MEMORY_BOUND = load.load_dataset, 0
+    for what, act in (("remove", Path.unlink), ("close", partial(Path.chmod, mode=0o555))):
+        if trial.get(what):
+            path, step = trial[what]
+            before_step(step, partial(act, Path(path)))
     if trial.get("record"):
         record(Path(trial["record"]) / f"{size}-{rank}")
     if trial.get("compare"):
@@ -102,14 +117,26 @@ def compare_norm() -> int:
 
 def signal_at(number: int, at: int) -> None:
     """Sends this process a signal before step `at`."""
+    before_step(at, partial(os.kill, os.getpid(), number))
+
+
+def before_step(at: int, act: Callable[[], object]) -> None:
+    """Lets something happen before step `at`."""
     real = Stepper.step
 
     def step(self: Stepper, *words: object) -> bool:
         if words[2] == at:
-            os.kill(os.getpid(), number)
+            act()
         return real(self, *words)
 
     Stepper.step = step
+
+
+def give_up_rights() -> None:
+    """From here a file's mode binds root, too: no capability is left (Linux, version 3 of it)."""
+    system = ctypes.CDLL(None, use_errno=True)
+    if system.capset(struct.pack("=Ii", 0x20080522, 0), bytes(24)):
+        raise OSError(ctypes.get_errno(), "capset")
 
 
 def record(place: Path) -> None:
@@ -163,6 +190,7 @@ def ended(pid: int, files: tuple, limit: float) -> dict:
 
 if __name__ == "__main__":
     single.load_dataset = few_digits
+    report.write_run = lambda race, out: out / "report.html"  # charts take seconds
     few_digits("digits", side=32)  # loads what is loaded lazily
     import torch.distributed.fsdp
     import torch.nn.parallel

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from convarium.data import augment
+from convarium.data.augment import Window, windows
 from convarium.data.counter import order
 from convarium.errors import UsageError
 from convarium.evaluate import evaluate
@@ -83,9 +83,8 @@ def test_it_equals_a_hand_written_loop(bars, recipe, plan) -> None:
             rise = 0.25  # a quarter of the run, where the warm-up would be longer
             p = done / total
             lr = 0.05 * (p / rise if p < rise else (1 - p) / (1 - rise))
-            views = augment(
-                bars.train.images(part), part, side=8, shift_px=1, mirror=False, seed=3, epoch=epoch
-            )
+            pictures, window = bars.train.images(part), Window(8, shift_px=1)
+            views = windows(pictures, part, window, seed=3, epoch=epoch)
             loss = F.cross_entropy(theirs(bars.scale(views)), bars.train.labels[part])
             gradients = torch.autograd.grad(loss, weights)
             norm = torch.sqrt(sum(g.square().sum() for g in gradients))

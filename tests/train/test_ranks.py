@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -20,40 +19,10 @@ from safetensors.torch import load_file
 from convarium.errors import UsageError
 from convarium.train.launch import Place, place_of
 from convarium.train.world import World
-from loaded_once import loaded_once
+from train.conftest import PLAIN
 
 TESTS = Path(__file__).resolve().parents[1]
-PLAIN = ["--precision", "fp32", "--layout", "contiguous", "--threads", "1", "--json"]
 SLOW = pytest.mark.slow
-Trial = Callable[..., list[dict[str, Any]]]
-
-
-@pytest.fixture(scope="module")
-def process() -> Iterator[subprocess.Popen[str]]:
-    """Loads torch once for all trials."""
-    with loaded_once("train.ranks") as started:
-        yield started
-
-
-@pytest.fixture
-def trial(process: subprocess.Popen[str], tmp_path: Path) -> Trial:
-    """`convarium train` on `size` ranks, its words after the network's name; each rank's end."""
-
-    def run(words: str, size: int = 2, *, out: str = "run", **more: Any) -> list[dict[str, Any]]:
-        # Epochs of 6 batches of 16 pictures.
-        base = ["--data", "digits", "--set", "batch=16", *PLAIN, "--out", str(tmp_path / out)]
-        network, *rest = words.split()
-        argv = ["train", network, *base, *rest]
-        if "second" in more:
-            argv = [argv, [*argv, *more.pop("second").split()]]
-        env = {"CONVARIUM_HOME": str(tmp_path / "home")}
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(json.dumps({"argv": argv, "size": size, "env": env, **more}) + "\n")
-        process.stdin.flush()
-        return list(json.loads(process.stdout.readline()))
-
-    return run
 
 
 def _weights(tmp_path: Path, out: str) -> dict[str, torch.Tensor]:
@@ -184,6 +153,30 @@ def test_torchrun_starts_all_again_and_they_end_in_the_same_bits(trial, tmp_path
     assert (told["resumed_from_step"], told["exact"]) == (6, True)
     whole, again = _weights(tmp_path, "whole"), _weights(tmp_path, "cut")
     assert all(torch.equal(whole[name], again[name]) for name in whole)
+
+
+@SLOW
+def test_the_real_command_under_torchrun_ends_in_the_weights_of_one_process(tmp_path) -> None:
+    """No batch norm in this network: other samples, or another order of them, would show."""
+    words = "convarium train lenet_caffe --data digits --set batch=64 --set iterations=8"
+    torchrun = [str(Path(sys.executable).with_name("torchrun")), "--nproc-per-node=2"]
+    starts = {"one": [sys.executable], "two": [*torchrun, "--standalone"]}
+    told = {}
+    for out, start in starts.items():
+        end = subprocess.run(
+            [*start, "-m", *words.split(), *PLAIN, "--out", str(tmp_path / out)],
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        assert end.returncode == 0, end.stderr
+        told[out] = json.loads(end.stdout[end.stdout.index("{") :])["result"]
+    _assert_near(_weights(tmp_path, "one"), _weights(tmp_path, "two"))
+    curves = [told[out]["curve"][-1] for out in starts]
+    assert curves[0]["train_top1"] == curves[1]["train_top1"]
+    assert curves[0]["loss"] == pytest.approx(curves[1]["loss"], rel=1e-4)
 
 
 @SLOW

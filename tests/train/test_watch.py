@@ -12,7 +12,9 @@ from torch import nn
 import convarium
 from convarium.data import training_views
 from convarium.data.counter import order
+from convarium.recipes import Recipe
 from convarium.train import EpochDone, StepDone, fit
+from convarium.train.losses import loss_of
 from convarium.train.watch import MOST, NormTally, gradient_norms, stages_of
 
 
@@ -85,6 +87,20 @@ def test_sigmoids_let_the_gradient_vanish_where_relus_do_not(bars, recipe, plan)
 
     # The sigmoid's slope is at most 1/4, so six of them take off at least a factor of hundreds.
     assert share(nn.Sigmoid) < share(nn.ReLU) / 100
+
+
+def test_auxiliary_heads_give_googlenets_first_stage_a_larger_gradient() -> None:
+    """Section 5: they "increase the gradient signal that gets propagated back"."""
+    model = convarium.create_model("googlenet_aux", num_classes=10).train()
+    outputs = model(torch.randn(1, 3, 224, 224))
+    first = {}
+    for weight in (0.3, 0.0):
+        model.zero_grad()
+        recipe = Recipe("heads", lr=0.01, epochs=1, aux_weight=weight)
+        loss_of(outputs, torch.tensor([7]), recipe).backward(retain_graph=True)
+        stages = stages_of(model)
+        first[weight] = dict(zip(stages, gradient_norms(stages).tolist(), strict=True))["stem"]
+    assert first[0.3] > first[0.0] > 0
 
 
 def test_watching_moves_no_bit_of_the_training(bars, recipe, plan, monkeypatch) -> None:

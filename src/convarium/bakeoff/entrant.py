@@ -133,7 +133,8 @@ class Entrant:
                     finished = event
         model = training.model
         told = evaluate(model, self.dataset.test, prepare=self.dataset.prepare, plan=plan)
-        save_weights(model, weights, about_weights(self.name, self.dataset, weights))
+        about = about_weights(self.name, self.dataset, weights, options=self.recipe.options)
+        save_weights(model, weights, about)
         measured: dict[str, Any] = {
             "epochs": finished.epochs,
             "train_seconds": finished.seconds,

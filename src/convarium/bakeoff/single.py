@@ -118,7 +118,8 @@ def train_one(
                 single.follow_first()
             return None
         outcome = done or single.run()
-        return replace(outcome, race=_as_race(one, outcome.result, started))
+        machine = single.machine or describe_machine()
+        return replace(outcome, race=_as_race(one, outcome.result, machine, started))
 
 
 def _entered(stack: ExitStack, out: Path) -> list[str]:
@@ -141,6 +142,7 @@ class _Single:
     world: World
     resumed_from_step: int = 0
     exact: bool = True
+    machine: dict[str, Any] | None = None  # as the log has it; None before the log is opened
 
     @property
     def _out(self) -> Path:
@@ -181,8 +183,8 @@ class _Single:
         resume = resume_for(self.one, self.keeping.resume, self.world, self.tell)
         board = Board(self.keeping.board) if self.keeping.board else None
         told = start_of(settings, dataset, [one.name])
-        machine = describe_machine()
-        log = RunLog("train", self._out, tell=self.tell, machine=machine, **told)
+        self.machine = describe_machine()
+        log = RunLog("train", self._out, tell=self.tell, machine=self.machine, **told)
         try:
             training = self._training(resume)
             plan = plan_words(training.plan)
@@ -216,6 +218,8 @@ class _Single:
         plan = world.of_first(
             lambda: one.plan(model, world) if resume is None else plan_of(resume, one.settings)
         )
+        if world.devices:
+            plan = replace(plan, device=world.devices[0])
         training = one.training(model, plan)
         about = {
             "config": one.config,
@@ -249,9 +253,9 @@ class _Single:
         return told
 
 
-def _as_race(one: Entrant, result: Result, started: str) -> Race:
+def _as_race(one: Entrant, result: Result, machine: dict[str, Any], started: str) -> Race:
     """The run as its page takes it; the sentence is the recipe's, and how the paper's differs."""
-    parts = (one.settings, one.dataset, describe_machine(), [result], started)
+    parts = (one.settings, one.dataset, machine, [result], started)
     sentence = f"{_recipe_words(one)}; {differing(one.recipe, one.name)}"
     return replace(race_of(*parts, timed=False), sentence=sentence)
 

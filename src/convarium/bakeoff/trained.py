@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
@@ -23,8 +24,11 @@ from convarium.files import home, shown
 from convarium.nets.build import build
 from convarium.records import read_events
 from convarium.train import load_own_weights
+from convarium.train.weights import check_fits
 
 MOST_CLASSES = 100_000
+MOST_OPTIONS, MOST_NUMBER, MOST_WORDS = 16, 2000, 100
+Option = bool | int | float | str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ class Trained:
     weights: Path
     classes: tuple[str, ...]
     form: InputForm
+    options: Mapping[str, Option] = field(default_factory=dict)  # of the network's builder
 
     def load(self) -> nn.Module:
         """The network with these weights.
@@ -42,20 +47,64 @@ class Trained:
         Raises:
             InputError: the weights are not this network's.
         """
-        channels = self.form.channels
-        model = build(self.network, num_classes=len(self.classes), in_channels=channels)
+        sizes = {"num_classes": len(self.classes), "in_channels": self.form.channels}
+        model = built_as_trained(self.network, self.weights, self.options, **sizes)
         load_own_weights(model, self.weights)
         return model
 
 
-def about_weights(network: str, dataset: Dataset, weights: Path | None = None) -> dict[str, str]:
+def built_as_trained(
+    network: str, weights: Path, options: Mapping[str, Option], **sizes: int
+) -> nn.Module:
+    """The network that `weights` are of, with its first values.
+
+    Options that the file names are tried without memory first: a network that is larger than the
+    file is never built.
+
+    Raises:
+        InputError: a network of these options takes other weights, or no network comes of them.
+    """
+    if options:
+        try:
+            with torch.device("meta"):
+                check_fits(build(network, options=options, **sizes), weights)
+        except (UsageError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+            raise InputError(f"{shown(weights)}: no {network} has its options: {error}") from error
+    return build(network, options=options, **sizes)
+
+
+def options_of(weights: Path) -> dict[str, Option]:
+    """The builder's options that a weights file names; none where it names none or is another's.
+
+    Raises:
+        InputError: its options are no plain values.
+    """
+    try:
+        with safe_open(weights, framework="pt") as file:
+            return _options(file.metadata() or {})
+    except (OSError, SafetensorError):
+        return {}  # whoever loads the weights says it better
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{shown(weights)}: its metadata {error}. Give other weights.") from error
+
+
+def about_weights(
+    network: str,
+    dataset: Dataset,
+    weights: Path | None = None,
+    *,
+    options: Mapping[str, Option] | None = None,
+) -> dict[str, str]:
     """What a weights file says of itself, so that it can be used without its race.
 
-    A normalisation that is more than a few numbers goes into a file beside `weights`.
+    A normalisation that is more than a few numbers goes into a file beside `weights`; the
+    builder's `options` are named where there are any.
     """
     form = InputForm.of(dataset)
+    named = {"options": json.dumps(dict(options), sort_keys=True)} if options else {}
     return {
         "network": network,
+        **named,
         "classes": json.dumps(dataset.classes, ensure_ascii=False),
         "side": str(form.side),
         "decode_side": str(form.decode_side),
@@ -181,4 +230,17 @@ def _trained(weights: Path, about: Mapping[str, str]) -> Trained:
         raise ValueError("have impossible channels")
     scale = read_scale(about, weights, channels, max(side, decode_side))
     form = InputForm(side, decode_side, channels, scale)
-    return Trained(network.name, weights, tuple(classes), form)
+    return Trained(network.name, weights, tuple(classes), form, _options(about))
+
+
+def _options(about: Mapping[str, str]) -> dict[str, Option]:
+    """Of the builder, as the file has them: a few plain values of modest size."""
+    told = json.loads(about.get("options", "{}"))
+    if not isinstance(told, dict) or len(told) > MOST_OPTIONS:
+        raise ValueError(f"has options that are no table of at most {MOST_OPTIONS}")
+    for name, value in told.items():
+        number = isinstance(value, (int, float)) and abs(value) <= MOST_NUMBER
+        text = isinstance(value, str) and len(value) <= MOST_WORDS
+        if not (number or text or value is None):  # true and false are numbers, too
+            raise ValueError(f"has an option {name[:MOST_WORDS]!r} that is no plain value")
+    return told

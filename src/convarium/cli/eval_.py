@@ -29,7 +29,7 @@ def eval_(
     Example: convarium eval lenet5 --weights runs/lenet5-digits-0/last.safetensors --data digits
     """
     from convarium import api, catalog
-    from convarium.bakeoff.trained import scaled_as
+    from convarium.bakeoff.trained import built_as_trained, options_of, scaled_as
     from convarium.data import load_dataset
     from convarium.evaluate import evaluate, wilson_interval
     from convarium.facts import model_facts
@@ -38,8 +38,9 @@ def eval_(
 
     row = catalog.find(name)
     dataset = load_dataset(data, side=model_facts(row.name).input[1])
-    classes, channels = len(dataset.classes), dataset.channels
-    model = api.create_model(row.name, num_classes=classes, in_channels=channels, weights=weights)
+    sizes = {"num_classes": len(dataset.classes), "in_channels": dataset.channels}
+    model = built_as_trained(row.name, weights, options_of(weights), **sizes)
+    api.load_weights(model, weights)
     dataset = scaled_as(dataset, weights)
     plan = Plan(available_cores())
     told = evaluate(model, dataset.test, prepare=dataset.prepare, plan=plan)

@@ -80,6 +80,10 @@ def train(
         bool,
         typer.Option("--model-parallel", help="alexnet_2gpu: one tower on each of 2 processes."),
     ] = False,
+    devices: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="alexnet_2gpu: a tower on each of two devices."),
+    ] = None,
     dist_timeout: Annotated[
         float,
         typer.Option(metavar="S", help="Seconds after which a silent process counts as gone."),
@@ -105,9 +109,11 @@ def train(
     from convarium.report import write_run
     from convarium.train.launch import joined
 
-    if shard and model_parallel:
-        raise UsageError("give --shard or --model-parallel, not both.")
-    mode = "shards" if shard else "towers" if model_parallel else "copies"
+    ways = {"shards": shard, "towers": model_parallel, "devices": devices is not None}
+    asked_ways = [way for way, is_asked in ways.items() if is_asked]
+    if len(asked_ways) > 1:
+        raise UsageError("give one of --shard, --model-parallel and --devices.")
+    mode = asked_ways[0] if asked_ways else "copies"
     asked: dict[str, Any] = {"recipe": None if recipe == "short" else recipe, "epochs": epochs}
     asked |= {"minutes": minutes, "seed": seed, "micro-batch": micro_batch, "init-from": init_from}
     asked |= {"precision": precision, "layout": layout, "threads": threads}
@@ -129,7 +135,9 @@ def train(
         micro_batch=micro_batch,
     )
     keeping = Keeping(resume, checkpoint_steps, checkpoint_seconds, init_from, tensorboard)
-    with watch() as watcher, joined(mode=mode, sync_bn=sync_bn, timeout=dist_timeout) as world:
+    names = tuple(devices.split(",")) if devices else ()
+    meeting = joined(mode=mode, sync_bn=sync_bn, timeout=dist_timeout, devices=names)
+    with watch() as watcher, meeting as world:
         done = train_one(settings, keeping, listen=watcher.listen, tell=watcher.tell, world=world)
     if done is None:  # rank 0 tells
         return

@@ -1,7 +1,6 @@
 """Data sets: names and folders -> labelled uint8 pictures, and their views for training."""
 
-from convarium.data.ahead import ahead
-from convarium.data.augment import augment, centre_crop
+from convarium.data.augment import centre_crop
 from convarium.data.form import InputForm
 from convarium.data.load import Survey, load_dataset, survey_dataset
 from convarium.data.model import Dataset, PixelScale, Split
@@ -18,8 +17,6 @@ __all__ = [
     "Split",
     "Survey",
     "Views",
-    "ahead",
-    "augment",
     "carve",
     "centre_crop",
     "load_dataset",

@@ -34,34 +34,6 @@ def centre_crop(images: Tensor, side: int) -> Tensor:
     return images[..., margin : margin + side, margin : margin + side]
 
 
-def augment(
-    images: Tensor,
-    ids: Tensor,
-    *,
-    side: int,
-    shift_px: int,
-    mirror: bool,
-    seed: int,
-    epoch: int,
-) -> Tensor:
-    """`windows` with a repeated border.
-
-    Args:
-        images: (N, C, S, S) of any type; where S is larger than `side`, the crop is drawn from all
-            places, else it is the whole picture.
-        ids: (N,) int64 sample ids.
-        side: of the result in pixels, at most S.
-        shift_px: farthest shift in pixels each way; the border's pixels are repeated.
-        mirror: flip left and right in half of the cases.
-        seed: of the run.
-        epoch: draws differ from epoch to epoch.
-
-    Returns:
-        (N, C, side, side) of the same type.
-    """
-    return windows(images, ids, Window(side, shift_px, mirror=mirror), seed=seed, epoch=epoch)
-
-
 def windows(images: Tensor, ids: Tensor, window: Window, *, seed: int, epoch: int) -> Tensor:
     """A view of each picture: (N, C, S, S) of any type -> (N, C, side, side) of the same.
 

@@ -49,6 +49,11 @@ class Plan:
         """As a record keeps it."""
         return asdict(self)
 
+    @property
+    def kind(self) -> str:
+        """Of the device: "cuda" for "cuda:1"."""
+        return self.device.partition(":")[0]
+
     def place(self, model: nn.Module) -> nn.Module:
         """Moves `model` (in place) to the device and lays its weights out."""
         return model.to(self.device).to(memory_format=self._format())
@@ -61,7 +66,7 @@ class Plan:
         """The precision of the forward pass."""
         if self.precision == "fp32":
             return nullcontext()
-        return torch.autocast(self.device, dtype=torch.bfloat16)
+        return torch.autocast(self.kind, dtype=torch.bfloat16)
 
     @contextmanager
     def settings(self) -> Iterator[None]:

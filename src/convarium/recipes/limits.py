@@ -21,6 +21,7 @@ LIMITS: dict[str, tuple[float, float, bool]] = {
     "max_filter_rms": (0, 1_000_000, False),
     "aux_weight": (0, 100, True),
     "average": (0, 0.999999, False),
+    "init_convolutions": (0, 10_000, True),
     "shift_px": (0, 1024, True),
     "short_side": (1, 8192, True),
     "area": (0, 1, False),
@@ -29,7 +30,9 @@ LIMITS: dict[str, tuple[float, float, bool]] = {
     "jitter": (0, 1, True),
     "validation": (0, 0.9, True),
 }
-_MAY_LACK = set("epochs iterations clip max_filter_rms average short_side area".split())
+_MAY_LACK = set(
+    "epochs iterations clip max_filter_rms average init_convolutions short_side area".split()
+)
 
 
 def check_limits(recipe: Recipe) -> None:

@@ -56,6 +56,7 @@ class Recipe:
     aux_weight: float = 0.3  # of each auxiliary head's loss
     init: str = "paper"  # "unit_variance": data-dependent, each map has mean 0, variance 1
     init_from: str | None = None  # a network whose trained layers of equal names are copied
+    init_convolutions: int | None = None  # of those, only the first so many; None: all
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)  # of the builder
     average: float | None = None  # Polyak: share of the old mean kept a step; the mean is tested
     shift_px: int = 1  # farthest shift each way, in pixels

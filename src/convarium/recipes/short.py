@@ -68,8 +68,8 @@ _LARGE: dict[tuple[str, str], _Large] = {
 _WITHOUT_NORM = frozenset("lenet alexnet zfnet nin vgg googlenet squeezenet".split())
 _OURS = "unstated: our choice because "
 _UNUSED = """
-    iterations optimizer decay_on max_filter_rms loss init_from options average short_side area
-    aspect pca_sigma jitter normalise validation detection
+    iterations optimizer decay_on max_filter_rms loss init_from init_convolutions options average
+    short_side area aspect pca_sigma jitter normalise validation detection
 """.split()
 _SOURCES = {
     "epochs": _OURS + "the whole race is to end within minutes on two cores",

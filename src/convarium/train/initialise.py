@@ -62,14 +62,25 @@ def redraw(model: nn.Module, init: str) -> None:
                 nn.init.zeros_(layer.bias)
 
 
-def copy_equal(model: nn.Module, trained: Mapping[str, Tensor]) -> list[str]:
+def copy_equal(
+    model: nn.Module, trained: Mapping[str, Tensor], convolutions: int | None = None
+) -> list[str]:
     """Copies another network's tensors of equal names and shapes; the names of those copied.
+
+    Args:
+        model: changed in place.
+        trained: the other network's tensors.
+        convolutions: only so many of the layers with filters, the first of them in `model`; all
+            when None. Layers without filters are copied in any case.
 
     Raises:
         InputError: there are none.
     """
     own = model.state_dict()
-    names = [n for n, t in trained.items() if n in own and own[n].shape == t.shape]
+    names = [n for n, t in own.items() if n in trained and trained[n].shape == t.shape]
+    filters = [n.rpartition(".")[0] for n in names if own[n].dim() > 2]
+    left_out = set() if convolutions is None else set(filters[convolutions:])
+    names = [n for n in names if n.rpartition(".")[0] not in left_out]
     if not names:
         raise InputError("the weights to start from share no layer with this network.")
     with torch.no_grad():

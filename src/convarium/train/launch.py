@@ -137,7 +137,11 @@ def tasks_per_node(told: str) -> list[int]:
 
 @contextmanager
 def joined(
-    *, mode: str = "copies", sync_bn: bool = False, timeout: float = TIMEOUT
+    *,
+    mode: str = "copies",
+    sync_bn: bool = False,
+    timeout: float = TIMEOUT,
+    devices: tuple[str, ...] = (),
 ) -> Iterator[World]:
     """This process's world, by the launcher's variables; alone without any.
 
@@ -145,15 +149,22 @@ def joined(
         mode: as `World` has it.
         sync_bn: batch norm sees the whole batch.
         timeout: seconds without an answer after which another process counts as gone.
+        devices: of mode "devices", the two that this process uses.
 
     Raises:
-        UsageError: a mode that needs several processes, and there is one.
+        UsageError: a mode that needs several processes, and there is one, or the other way round;
+            devices that torch does not have.
         InputError: the processes do not find each other.
         PeerLostError: within the block, another process ended or does not answer.
     """
     if not timeout > 0:
         raise UsageError(f"--dist-timeout must be above 0, not {timeout:g}.")
     place = place_of(os.environ)
+    if mode == "devices":
+        if place is not None:
+            raise UsageError("--devices is for one process; --model-parallel takes two.")
+        yield World(mode=mode, devices=two_devices(devices))
+        return
     if place is None:
         if mode != "copies":
             option = {"shards": "--shard", "towers": "--model-parallel"}[mode]
@@ -172,6 +183,26 @@ def joined(
         raise _lost(place, error, timeout) from error
     finally:
         dist.destroy_process_group()
+
+
+def two_devices(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of two devices, each of which torch can use here.
+
+    Raises:
+        UsageError: not two, or one that is not there.
+
+    >>> two_devices(("cpu", "cpu"))
+    ('cpu', 'cpu')
+    """
+    if len(names) != 2:
+        raise UsageError(f"--devices takes two names, such as cuda:0,cuda:1, not {len(names)}.")
+    for name in names:
+        kind, _, number = name.partition(":")
+        there = torch.cuda.device_count() if kind == "cuda" else int(kind == "cpu")
+        if (number and not number.isdecimal()) or int(number or 0) >= there:
+            have = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+            raise UsageError(f"--devices: torch has no {name!r} here, only {', '.join(have)}.")
+    return names
 
 
 def _meet(place: Place, timeout: float) -> None:

@@ -82,7 +82,7 @@ def running() -> dict[str, str]:
 
 def exactness(plan: Plan, world: World) -> dict[str, str]:
     """What must be the same for a resumed run to end in the same bits."""
-    device = torch.cuda.get_device_name() if plan.device == "cuda" else processor()
+    device = torch.cuda.get_device_name(plan.device) if plan.kind == "cuda" else processor()
     told = {
         "threads": plan.threads,
         "world": world.size,
@@ -95,4 +95,6 @@ def exactness(plan: Plan, world: World) -> dict[str, str]:
     }
     if world.size > 1:
         told |= {"mode": world.mode, "sync_bn": world.sync_bn}
+    if world.devices:
+        told |= {"devices": ",".join(world.devices)}
     return {what: str(value) for what, value in told.items()}

@@ -66,9 +66,9 @@ class Stepper:
             elif self.recipe.init != "paper":
                 redraw(self.model, self.recipe.init)
             if trained is not None:
-                copy_equal(self.model, trained)
+                copy_equal(self.model, trained, self.recipe.init_convolutions)
             self.network = self.model
-            if self.world.mode != "copies" and self.world.first:
+            if self.world.mode in ("shards", "towers") and self.world.first:
                 self.network = copy.deepcopy(self.model)
             self.together = share_out(self.model, self.world, self.recipe)
             self.model = self.together.model
@@ -176,7 +176,10 @@ def validation_error(run: Stepper, split: Split) -> float:
 def seeded(run: Stepper, stream: Stream, step: int) -> Iterator[None]:
     """The plan's settings and a generator seeded by the step; the caller's are put back. Timed."""
     begin = time.perf_counter()
-    devices = [torch.cuda.current_device()] if run.plan.device == "cuda" else []
+    names = run.world.devices or (run.plan.device,)
+    devices = [torch.device(name).index or 0 for name in names if name.startswith("cuda:")]
+    if run.plan.device == "cuda":
+        devices = [torch.cuda.current_device()]
     with run.plan.settings(), torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed_of(run.seed, stream, step))
         yield

@@ -1,6 +1,6 @@
 """How the processes of a run share a network: alone, as copies (DDP) or in shards (FSDP2).
 
-The two towers of AlexNet, each in a process, are `convarium.train.towers`.
+The two towers of AlexNet, each in a process or on a device, are `convarium.train.towers`.
 """
 
 # DDP reads its hook's annotations as types: they may not be put off into text here.
@@ -177,6 +177,10 @@ def share_out(model: nn.Module, world: World, recipe: Recipe) -> Alone:
     Raises:
         UsageError: a network or recipe that cannot be shared so.
     """
+    if world.mode == "devices":
+        from convarium.train.towers import Spread
+
+        return Spread(model, world)
     if world.size == 1:
         return Alone(model, world)
     if world.sync_bn:

@@ -1,12 +1,14 @@
-"""AlexNet's two towers, each in a process of its own: the model parallelism of 2012.
+"""AlexNet's two towers, each in a process or on a device of its own: model parallelism of 2012.
 
 Krizhevsky, Sutskever & Hinton 2012, section 3.2 and figure 2: the GPUs exchange maps before conv3
-and neurons from fc6 on. Here each exchange is an all-gather of both halves.
+and neurons from fc6 on. Between processes each exchange is an all-gather of both halves; between
+two devices of one process it is the network's own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -118,3 +120,33 @@ class Towers(Alone):
         if self.world.first:
             network.load_state_dict(tensors)
         return network
+
+
+class Spread(Alone):
+    """One process with a tower on each of two devices; pictures and logits are on the first.
+
+    Untested with more than one kind of device: no machine of the project has two GPUs.
+    """
+
+    def __init__(self, model: nn.Module, world: World) -> None:
+        if not isinstance(model, AlexNet2GPU):
+            raise UsageError("--devices is for alexnet_2gpu, the network of two towers.")
+        super().__init__(model, world)
+        self._towers = model
+        self._place()
+
+    def _place(self) -> None:
+        first, second = self.world.devices
+        self._towers.spread(first, second)
+
+    def whole(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """All on the CPU, where they can be looked at together."""
+        return {name: t.cpu() for name, t in tensors.items()}
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Whoever asks puts the whole network on one device; behind it each tower is back."""
+        try:
+            yield
+        finally:
+            self._place()

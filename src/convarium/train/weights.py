@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -58,20 +60,37 @@ def load_own_weights(model: nn.Module, path: str | os.PathLike[str]) -> None:
             missing, too many, or of another shape or type.
     """
     path = Path(path)
+    check_fits(model, path)
     wanted = _state(model)
-    try:
-        with safe_open(path, framework="pt") as file:
-            given = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118 - no dict
-            shapes = {key: tuple(part.get_shape()) for key, part in given.items()}
-            _check_keys(path, {key: tuple(t.shape) for key, t in wanted.items()}, shapes)
-            tensors = {key: file.get_tensor(key) for key in wanted}
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path} cannot be read as safetensors: {_first_line(error)}.") from error
+    with _opened(path) as file:
+        tensors = {key: file.get_tensor(key) for key in wanted}
     for key, tensor in tensors.items():
         _check_values(path, key, tensor, wanted[key])
     with torch.no_grad():
         for key, tensor in tensors.items():
             wanted[key].copy_(tensor)
+
+
+def check_fits(model: nn.Module, path: Path) -> None:
+    """Nothing where a file has a tensor of each name and shape of `model`, which may be on "meta".
+
+    Raises:
+        InputError: as `load_own_weights`, of names and shapes alone.
+    """
+    wanted = {key: tuple(t.shape) for key, t in _state(model).items()}
+    with _opened(path) as file:
+        given = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118 - no dict
+        _check_keys(path, wanted, {key: tuple(part.get_shape()) for key, part in given.items()})
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The file, open; what is wrong with it becomes a sentence that names it."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path} cannot be read as safetensors: {_first_line(error)}.") from error
 
 
 def _state(model: nn.Module) -> dict[str, Tensor]:

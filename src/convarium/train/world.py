@@ -13,7 +13,7 @@ from torch import Tensor
 from convarium.errors import ConvariumError, UsageError
 
 LEAST = 2  # samples of a process at a step, where it has any: batch norm cannot train on one
-MODES = ("copies", "shards", "towers")
+MODES = ("copies", "shards", "towers", "devices")
 T = TypeVar("T")
 
 
@@ -23,7 +23,8 @@ class World:
 
     `mode` is "copies" (each has the network and a part of the batch), "shards" (each has a part
     of every tensor and of the batch) or "towers" (each has one tower and sees the whole batch).
-    With `sync_bn` batch norm sees the whole batch. `local_size` counts this machine's processes.
+    "devices" is one process with a tower on each of two `devices`. With `sync_bn` batch norm sees
+    the whole batch. `local_size` counts this machine's processes.
     """
 
     rank: int = 0
@@ -32,6 +33,7 @@ class World:
     local_size: int = 1
     mode: str = "copies"
     sync_bn: bool = False
+    devices: tuple[str, ...] = ()
 
     @property
     def first(self) -> bool:

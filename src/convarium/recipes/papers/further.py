@@ -86,12 +86,8 @@ FURTHER = (
     ),
 )
 
-_FROM_A: Rows = {
-    "init_from": (
-        "vgg_a",
-        "VGG section 3.1: the first four convolutions and the three FC layers of A",
-    )
-}
+_FIRST_OF_A = "VGG section 3.1: the first four convolutions and the three FC layers of A"
+_FROM_A: Rows = {"init_from": ("vgg_a", _FIRST_OF_A), "init_convolutions": (4, _FIRST_OF_A)}
 # Network: the recipe that it takes where that is not the ledger's, and its own rows of it.
 OWN_RECIPE = {
     "darknet19": "darknet19_imagenet",

@@ -84,7 +84,7 @@ CARRIED = {
     "augmentation": "shift_px border mirror crop short_side area aspect pca_sigma jitter normalise",
     "split": "validation",
     "extra": "max_filter_rms",
-    "init": "init init_from",
+    "init": "init init_from init_convolutions",
 }
 
 

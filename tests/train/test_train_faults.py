@@ -1,0 +1,123 @@
+"""`convarium train` killed, without rights, or without a picture: nothing finished is lost."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from convarium.data import load_dataset
+from convarium.data.counter import order
+from train.conftest import Trial
+
+STEPS = 12  # two epochs of six batches
+WORDS = "lenet_caffe --epochs 2 --checkpoint-steps 2 --set average=0.9"
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="rights are given up by capset")
+
+
+def _last(folder: Path) -> bytes:
+    return (folder / "last.safetensors").read_bytes()
+
+
+def _assert_refused(end: dict[str, Any], code: int, *words: str) -> None:
+    """One sentence at the end of stderr, and no traceback."""
+    assert end["code"] == code, end
+    assert "Traceback" not in end["err"]
+    assert end["out"] == ""
+    said = end["err"].strip().splitlines()[-1]
+    assert all(word in said for word in words), said
+
+
+@pytest.mark.parametrize(
+    "draw", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 6))]
+)
+def test_a_real_kill_at_a_random_step_leaves_the_bits_alone(trial: Trial, tmp_path, draw) -> None:
+    at = random.Random(draw).randrange(4, STEPS + 1)
+    (whole,) = trial(WORDS, 1, out="whole")
+    assert whole["code"] == 0, whole
+    (cut,) = trial(WORDS, 1, out="cut", signal=[0, signal.SIGKILL, at])
+    assert cut["code"] == -signal.SIGKILL
+    assert not (tmp_path / "cut" / "last.safetensors").exists()
+    shutil.copytree(tmp_path / "cut", tmp_path / "copied")
+    # Goes on in its own folder, and in another one from a path.
+    ways = {"cut": "auto", "elsewhere": str(tmp_path / "copied")}
+    for out, resume in ways.items():
+        (end,) = trial(f"{WORDS} --resume {resume}", 1, out=out)
+        assert end["code"] == 0, end
+        told = json.loads(end["out"])
+        assert told["exact"] is True
+        # A checkpoint every two steps; the thread that writes may not have got to the last one.
+        assert told["resumed_from_step"] in (2 * ((at - 1) // 2), 2 * ((at - 1) // 2) - 2)
+        assert _last(tmp_path / out) == _last(tmp_path / "whole")
+
+
+@LINUX
+def test_a_folder_without_rights_is_refused_in_a_sentence(trial: Trial, tmp_path) -> None:
+    (tmp_path / "closed").mkdir(mode=0o555)
+    (end,) = trial(WORDS, 1, out="closed/run", ordinary=True)
+    _assert_refused(end, 3, "closed/run cannot be written: Permission denied. Choose another --out")
+
+
+@LINUX
+@pytest.mark.parametrize("closed", ["checkpoints", "."])
+def test_a_folder_that_loses_its_rights_keeps_what_it_has(trial: Trial, tmp_path, closed) -> None:
+    (whole,) = trial(WORDS, 1, out="whole")
+    assert whole["code"] == 0, whole
+    folder = tmp_path / "run" / closed
+    (end,) = trial(WORDS, 1, ordinary=True, close=[str(folder), 6])
+    _assert_refused(end, 3, "cannot be written: Permission denied. Choose another folder.")
+    folder.chmod(0o755)
+    (again,) = trial(WORDS, 1, ordinary=True)
+    assert again["code"] == 0, again
+    assert json.loads(again["out"])["resumed_from_step"] >= 2
+    assert _last(tmp_path / "run") == _last(tmp_path / "whole")
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="no /proc here")
+@pytest.mark.parametrize("place", ["/proc/run", "a file/run"])
+def test_a_place_that_holds_no_folder_is_refused_in_a_sentence(
+    trial: Trial, tmp_path, place
+) -> None:
+    (tmp_path / "a file").write_text("")
+    (end,) = trial("lenet_caffe --epochs 1", 1, out=place)
+    _assert_refused(end, 3, f"{place} cannot be written", "Choose another --out")
+
+
+def _draw_pictures(folder: Path) -> None:
+    """Two classes of 40 grey pictures with a bright half each."""
+    noise = np.random.default_rng(0).integers(0, 60, (2, 40, 32, 32), dtype=np.uint8)
+    for label, name in enumerate(("left", "right")):
+        (folder / name).mkdir(parents=True)
+        noise[label, :, :, 16 * label : 16 * label + 16] += 150
+        for number, pixels in enumerate(noise[label]):
+            Image.fromarray(pixels).save(folder / name / f"{number:02}.png")
+
+
+def test_a_picture_that_vanishes_in_mid_epoch_is_named_and_the_run_goes_on(
+    trial: Trial, tmp_path
+) -> None:
+    pictures = tmp_path / "pictures"
+    _draw_pictures(pictures)
+    (whole,) = trial(WORDS, 1, out="whole", data=pictures, whole=True)
+    assert whole["code"] == 0, whole
+    # 64 pictures to train on, four steps an epoch: step 7 is the third of the second epoch.
+    train = load_dataset(str(pictures), side=28).train
+    assert len(train) == 64
+    name = train.names[int(order(0, 2, 64)[32])]
+    gone = pictures / name
+    kept = gone.read_bytes()
+    (end,) = trial(WORDS, 1, data=pictures, whole=True, remove=[str(gone), 6])
+    _assert_refused(end, 3, "1 picture cannot be read", f"{gone}: ")
+    gone.write_bytes(kept)
+    (again,) = trial(WORDS, 1, data=pictures, whole=True)
+    assert again["code"] == 0, again
+    assert json.loads(again["out"])["resumed_from_step"] in (4, 6)
+    assert _last(tmp_path / "run") == _last(tmp_path / "whole")

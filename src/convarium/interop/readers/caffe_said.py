@@ -27,6 +27,7 @@ _KINDS = {"Convolution": "conv", "Pooling": "pool", "LRN": "lrn", "Eltwise": "su
 _OLD_KINDS = {"4": "conv", "17": "pool", "15": "lrn", "25": "sum"}
 _SETTINGS = {"conv": 106, "lrn": 118, "pool": 121}
 _OLD_SETTINGS = {"conv": 10, "lrn": 18, "pool": 19}
+_MOST = 8  # numbers of a packed field that are read
 _POOLINGS = {0: "max", 1: "average"}
 # Of a side's setting: the field for both sides, and those for height and for width.
 _CONV = {"stride": (6, 13, 14), "pad": (3, 9, 10)}
@@ -70,10 +71,17 @@ def _values(message: memoryview) -> dict[int, list[float]]:
         elif wire == FIXED32 and not isinstance(value, int):
             into.append(float(f"{struct.unpack('<f', value)[0]:.6g}"))
         elif wire == BYTES and not isinstance(value, int):
-            at = 0
-            while at < len(value) and len(into) <= 8 and len(value) <= 80:
-                one, at = varint(value, at)
-                into.append(signed(one))
+            into += _packed(value)
+    return found
+
+
+def _packed(numbers: memoryview) -> list[float]:
+    """The first whole numbers of a packed field; a side's setting has two."""
+    found: list[float] = []
+    at = 0
+    while at < len(numbers) and len(found) < _MOST:
+        one, at = varint(numbers, at)
+        found.append(signed(one))
     return found
 
 

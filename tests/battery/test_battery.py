@@ -28,9 +28,9 @@ def test_channels_last_gives_the_same_numbers(subject: Subject) -> None:
     """Another order of sums: float32 rounding through the layers, 1e-4 of the largest logit."""
     model = subject.model.to(memory_format=torch.channels_last)
     with torch.no_grad():
-        found = model(subject.pictures.contiguous(memory_format=torch.channels_last))
+        found = model(subject.pictures[:2].contiguous(memory_format=torch.channels_last))
     model.to(memory_format=torch.contiguous_format)
-    subject.assert_near(found, 1e-4)
+    subject.assert_near(found, 1e-4, count=2)
 
 
 def test_bfloat16_stays_near(subject: Subject) -> None:
@@ -67,11 +67,9 @@ def test_the_state_travels_to_the_bit(subject: Subject, way: str) -> None:
         assert torch.equal(twin(subject.pictures), subject.expected)
 
 
-def test_export_in_eval_gives_the_same_numbers_at_any_batch(subject: Subject) -> None:
-    batch = torch.export.Dim("batch", min=1, max=64)
-    program = torch.export.export(
-        subject.model, (subject.pictures[:3],), dynamic_shapes=({0: batch},)
-    )
+def test_export_in_eval_gives_the_same_numbers_at_any_batch(
+    subject: Subject, program: torch.export.ExportedProgram
+) -> None:
     exported = program.module()
     for count in BATCHES:
         with torch.no_grad():

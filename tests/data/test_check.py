@@ -173,3 +173,32 @@ def test_what_is_no_folder_is_told(tmp_path: Path, capsys: pytest.CaptureFixture
     for name, words in (("absent", "does not exist"), ("file", "is no folder")):
         assert main(["data", "check", str(tmp_path / name)]) == 3
         assert f"{name} {words}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("names", [("Train", "Test"), ("training", "testing")])
+def test_parts_of_other_names(tmp_path: Path, names: tuple[str, str]) -> None:
+    for at, part in enumerate(f"{name}/{label}" for name in names for label in "ab"):
+        fill(tmp_path / part, range(10 * at, 10 * at + 3))
+    report = check_folder(tmp_path)
+    assert (report.form, set(report.balance)) == (None, set(names))
+
+
+def test_a_class_of_trains(tmp_path: Path) -> None:
+    for at, label in enumerate(("bus", "train")):
+        fill(tmp_path / label, range(10 * at, 10 * at + 3))
+    assert check_folder(tmp_path).balance == {"all": {"bus": 3, "train": 3}}
+
+
+@pytest.mark.parametrize("junk", ["__MACOSX", "@eaDir", "System Volume Information"])
+def test_what_systems_leave_is_no_class(parted: Path, junk: str) -> None:
+    (parted / "train" / junk).mkdir()
+    assert check_folder(parted).form is None
+
+
+@pytest.mark.parametrize(("there", "here"), [("a", "A"), ("caf\u00e9", "cafe\u0301")])
+def test_a_class_that_is_spelt_otherwise(tmp_path: Path, there: str, here: str) -> None:
+    for at, part in enumerate((f"train/{there}", "train/x", f"val/{here}", "val/x")):
+        fill(tmp_path / part, range(10 * at, 10 * at + 3))
+    form = check_folder(tmp_path).form
+    assert form is not None
+    assert f"(spelt {here!a}, there {there!a})" in form

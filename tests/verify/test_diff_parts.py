@@ -16,6 +16,7 @@ from torch import Tensor, nn
 import convarium
 from convarium.errors import ConvariumError, InputError, MissingExtraError, UsageError
 from convarium.verify.align import align
+from convarium.verify.diff_summary import summary
 from convarium.verify.difference import difference
 from convarium.verify.folding import folded
 from convarium.verify.initial import spread, start_alike
@@ -246,3 +247,40 @@ def test_an_unlike_price_is_told_though_all_settings_are_equal() -> None:
     a, b = (Side(n, "", None, (Unit(n, "unused", (), count),)) for n, count in (("a", 3), ("b", 5)))
     (row,) = difference(a, b).rows
     assert [(c.field, c.params) for c in row.changes] == [("count", 2)]
+
+
+def _sides(*models: nn.Module, size: tuple[int, int, int]) -> list[Side]:
+    return [
+        Side(name, "a test", size, units_of(model.eval(), size))
+        for name, model in zip("ab", models, strict=True)
+    ]
+
+
+def test_a_convolution_over_the_whole_map_is_a_matrix() -> None:
+    """Of 6 channels of 5x5 to 4: 600 weights either way, and one line of the summary."""
+    as_matrix = nn.Sequential(nn.Flatten(), nn.Linear(150, 4, bias=False))
+    as_conv = nn.Sequential(nn.Conv2d(6, 4, 5, bias=False), nn.Flatten())
+    found = difference(*_sides(as_matrix, as_conv, size=(6, 5, 5)))
+    assert (found.params, found.macs) == (0, 0)
+    (line,) = summary(found)
+    assert "written as a matrix -> 5x5 convolution" in str(line)
+
+
+def test_a_pool_is_not_blamed_for_a_width() -> None:
+    """A norm that goes stands before a pool; the narrower convolution before both is to blame."""
+
+    def network(width: int, *norm: nn.Module) -> nn.Module:
+        return nn.Sequential(
+            nn.Conv2d(3, 8 if width == 12 else 6, 3),
+            nn.Conv2d(8 if width == 12 else 6, width, 3),
+            *norm,
+            nn.MaxPool2d(2),
+            nn.Conv2d(width, 7, 3, bias=False),
+        )
+
+    wide, narrow = network(12, nn.LocalResponseNorm(5)), network(9)
+    found = difference(*_sides(wide, narrow, size=(3, 16, 16)))
+    gone = next(line for line in summary(found) if "normalisation" in line.what)
+    narrower = next(line for line in summary(found) if "12 -> 9 filters" in line.what)
+    assert (gone.params, gone.macs) == (0, 0)
+    assert narrower.params == (9 * 6 * 9 + 9 + 7 * 9 * 9) - (12 * 8 * 9 + 12 + 7 * 12 * 9)

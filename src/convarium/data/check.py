@@ -12,7 +12,14 @@ from statistics import median
 
 import numpy as np
 
-from convarium.data.folder import TEST_NAMES, files_of, list_folder, name_in, subfolders
+from convarium.data.folder import (
+    TEST_NAMES,
+    files_of,
+    list_folder,
+    name_in,
+    part_folders,
+    subfolders,
+)
 from convarium.data.look import Look, look, passed_over
 from convarium.data.near import near_pairs
 from convarium.data.pictures import OTHER_PICTURES, strict_pillow
@@ -120,11 +127,11 @@ def check_folder(root: Path) -> Report:
 def _files(root: Path) -> Iterator[File]:
     """Every file that is not hidden. Links to folders are followed for parts and classes alone."""
     here = [folder.name for folder in subfolders(root)]
-    with_parts = "train" in here
+    parts = [folder.name for folder in part_folders(root)]
     for path in files_of(root):
         yield File(path, name_in(root, path), "", "")
     for name in here:
-        if with_parts and name in ("train", *TEST_NAMES):
+        if name in parts:
             for path in files_of(root / name):
                 yield File(path, name_in(root, path), name, "")
             for folder in subfolders(root / name):
@@ -175,7 +182,7 @@ def _twins(good: dict[File, Look], held: dict[str, bool]) -> Iterator[Twins]:
     files, firsts = list(good), dict[bytes, File]()
 
     def twins(a: File, b: File, kind: str, bits: int = 0) -> Twins:
-        tested = [held.get(file.name, file.part in TEST_NAMES) for file in (a, b)]
+        tested = [held.get(file.name, file.part.lower() in TEST_NAMES) for file in (a, b)]
         return Twins(a.name, b.name, kind, bits, tested[0] != tested[1], a.label != b.label)
 
     for file in files:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from unicodedata import normalize
 
 from convarium.data.parts import TEST_SHARE, held_back
 from convarium.data.pictures import (
@@ -26,7 +27,12 @@ from convarium.files import exact, shown
 SMALL_PX = 64
 NOT_READ = "a format that is not read; convert it to PNG"
 OR_SKIP = ", or leave them out with --skip-bad"
-TEST_NAMES = ("test", "val", "valid", "validation")
+TRAIN_NAMES = ("train", "training")
+TEST_NAMES = ("test", "val", "valid", "validation", "testing")
+# Folders that systems and archives leave beside the classes.
+_NO_CLASSES = frozenset(
+    ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,7 @@ def list_folder(root: Path, leave_out: Bad | None = None) -> Listing:
     if test is not None:
         unknown = sorted({folder.name for folder in subfolders(test)} - set(classes))
         if unknown:
-            lacks = ", ".join(map(shown, unknown))
+            lacks = ", ".join(_otherwise_spelt(name, classes) for name in unknown)
             raise InputError(f"{shown(test)} has classes that {shown(train)} lacks: {lacks}.")
         second = _pictures(root, test, classes, out, may_lack=True)
         held = [False] * len(found) + [True] * len(second)
@@ -94,6 +100,16 @@ def list_folder(root: Path, leave_out: Bad | None = None) -> Listing:
         fingerprint=_fingerprint(paths, names, labels, held),
         skipped=tuple(sorted((name_in(root, path), reason) for path, reason in out.items())),
     )
+
+
+def _otherwise_spelt(name: str, classes: tuple[str, ...]) -> str:
+    """A class that is missing, and the one that differs from it in case or in its accents' code."""
+    alike = [known for known in classes if _plain(known) == _plain(name)]
+    return f"{shown(name)} (spelt {name!a}, there {alike[0]!a})" if alike else shown(name)
+
+
+def _plain(name: str) -> str:
+    return normalize("NFC", name).casefold()
 
 
 def find_bad(root: Path) -> dict[Path, str]:
@@ -135,21 +151,34 @@ def parts(root: Path) -> tuple[Path, Path | None]:
         raise InputError(
             f"{shown(root)} {what}. Give a folder with one folder of pictures per class."
         )
-    here = {folder.name: folder for folder in subfolders(root)}
-    if "train" not in here:
+    here = {folder.name.lower(): folder for folder in part_folders(root)}
+    if not here:
         return root, None
+    train = here[next(name for name in TRAIN_NAMES if name in here)]
     for name in TEST_NAMES:
         if name in here:
-            return here["train"], here[name]
+            return train, here[name]
     raise InputError(
-        f"{shown(root)} has train/ but no val/ or test/. Add one, or give {shown(here['train'])}."
+        f"{shown(root)} has {train.name}/ but no val/ or test/. Add one, or give {shown(train)}."
     )
 
 
+def part_folders(root: Path) -> list[Path]:
+    """The folders to train and to test on, whatever their case; none where these are classes.
+
+    A folder called train without folders in it is a class: of trains, perhaps.
+    """
+    here = subfolders(root)
+    if not any(folder.name.lower() in TRAIN_NAMES and subfolders(folder) for folder in here):
+        return []
+    return [folder for folder in here if folder.name.lower() in (*TRAIN_NAMES, *TEST_NAMES)]
+
+
 def subfolders(folder: Path) -> list[Path]:
-    """The folders within, hidden ones left out, by name."""
+    """The folders within, by name; not those that are hidden or that a system left."""
     try:
-        return [entry for entry in _listed(folder) if entry.is_dir()]
+        found = [entry for entry in _listed(folder) if entry.is_dir()]
+        return [entry for entry in found if entry.name not in _NO_CLASSES]
     except OSError as error:
         raise _no_list(folder, error) from error
 

@@ -129,11 +129,12 @@ def _whole(path: Path, mode: str, side: int | None) -> Image.Image:
     with _opened(io.BytesIO(data)) as image:
         _check(image, data)
         _scale_key(image)
+        frame = _frame(image)
         if side is not None:
             # JPEG alone: decodes at 1/2, 1/4 or 1/8 as far as that is still twice what is needed.
             image.draft(None, (2 * side, 2 * side))
         image.load()
-        return _as_mode(_upright(image), mode)
+        return _as_mode(_upright(_whole_frame(image, frame)), mode)
 
 
 @contextmanager
@@ -177,6 +178,27 @@ def _scale_key(image: Image.Image) -> None:
     factor = _GREY_DEPTH.get(_raw_mode(image))
     if factor is not None and isinstance(image.info.get("transparency"), int):
         image.info["transparency"] *= factor
+
+
+def _frame(image: Image.Image) -> tuple[int, int, int, int] | None:
+    """The box that a GIF's first frame covers, where it leaves some of the picture free."""
+    tiles = getattr(image, "tile", None)
+    if image.format != "GIF" or not tiles or tiles[0].extents == (0, 0, *image.size):
+        return None
+    return tuple(tiles[0].extents)
+
+
+def _whole_frame(image: Image.Image, frame: tuple[int, int, int, int] | None) -> Image.Image:
+    """As browsers show it, where Pillow shows another: see within."""
+    if frame is not None:
+        # What a GIF's first frame leaves free is clear; Pillow fills it with colour 0.
+        clear = Image.new("RGBA", image.size)
+        clear.paste(image.convert("RGBA").crop(frame), frame[:2])
+        return clear
+    has_alpha = image.format == "BMP" and image.mode == "RGBA"
+    if has_alpha and image.getchannel("A").getextrema() == (0, 0):
+        return image.convert("RGB")  # many programs write BMPs and leave the alpha at 0
+    return image
 
 
 def _raw_mode(image: Image.Image) -> str:

@@ -20,7 +20,7 @@ FAILURES = (
 )
 READ = "JPEG, PNG, WebP, BMP or GIF"
 # Magic bytes and where they stand, for files that are no picture we read.
-_MAGIC = (
+_PICTURES = (
     (0, b"II*\0", "a TIFF"),
     (0, b"MM\0*", "a TIFF"),
     (4, b"ftyphei", "a HEIC"),
@@ -35,14 +35,25 @@ _MAGIC = (
     (0, b"P4", "a portable bitmap"),
     (0, b"P5", "a portable greymap"),
     (0, b"P6", "a portable pixmap"),
+    (0, b"qoif", "a QOI"),
+    (0, b"v/1\1", "an OpenEXR"),
+    (0, b"#?RADIANCE", "a Radiance picture"),
+    (0, b"DDS ", "a DirectDraw surface"),
     (0, b"%PDF", "a PDF"),
     (0, b"%!PS", "a PostScript file"),
     (0, b"<svg", "an SVG drawing"),
+)
+_OTHERS = (
     (0, b"<?xml", "an XML file"),
     (0, b"<!DOCTYPE", "a web page"),
+    (0, b"<!doctype", "a web page"),
     (0, b"<html", "a web page"),
+    (0, b"version https://git-lfs", "a pointer of Git LFS: run git lfs pull"),
     (0, b"PK\3\4", "a ZIP archive"),
     (0, b"\x1f\x8b", "a gzip archive"),
+    (0, b"\0\5\x16\7", "what macOS keeps beside a file"),
+    (4, b"ftyp", "a film"),
+    (0, b"\x1a\x45\xdf\xa3", "a film"),
     (0, b"\x7fELF", "a program"),
     (0, b"MZ", "a program"),
 )
@@ -89,10 +100,13 @@ def kind_of(start: bytes) -> str:
     >>> kind_of(b"%PDF-1.7")
     'a PDF, no JPEG, PNG, WebP, BMP or GIF; convert it to PNG'
     """
+    if start.startswith(b"\xff\xd8\xff"):
+        return "a JPEG of 12 bits, or one whose first bytes are damaged; save it anew"
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
-    for at, magic, words in _MAGIC:
-        if start[at : at + len(magic)] == magic or (at == 0 and text.startswith(magic)):
-            return f"{words}, no {READ}; convert it to PNG"
+    for known, way_out in ((_PICTURES, "; convert it to PNG"), (_OTHERS, "")):
+        for at, magic, words in known:
+            if start[at : at + len(magic)] == magic or (at == 0 and text.startswith(magic)):
+                return f"{words}, no {READ}{way_out}"
     return f"no {READ}, or its first bytes are damaged"
 
 
@@ -103,6 +117,8 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno is not None:
         return _SYSTEM.get(error.errno, error.strerror or str(error))
     text = " ".join(str(error).split()).rstrip(".")
+    if "MAX_TEXT_" in text:
+        return "its words or its colour profile unpack to more than a megabyte; save it anew"
     if "truncated" in text.lower():
         return f"it is cut short ({text})"
     return text or f"its data are damaged ({type(error).__name__})"

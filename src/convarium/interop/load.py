@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from convarium.errors import InputError, UsageError, unknown_name
-from convarium.interop.layers import has_branches, layers_of
+from convarium.interop.definition import definition_notes, stride_problem
+from convarium.interop.guess import GUESSED, refuse_a_guess
+from convarium.interop.layers import layers_of
 from convarium.interop.match import (
     by_order,
     copy_in,
@@ -77,15 +79,20 @@ def load_weights(
     foreign = _opened(model, state_dict_or_path)
     names = _chosen(model, foreign, source)
     found = fit(model, foreign, names, whole=names.ecosystem != "convarium", keep=keep_other_sizes)
-    if names.differs is not None and source != "order":
+    if source != "order" and (problem := stride_problem(model, foreign, names)):
+        raise InputError(f"{foreign.label} is not this network's: {problem}.")
+    has_strides = any(said.kind == "conv" for said in foreign.said)  # just compared
+    if names.differs is not None and source != "order" and not has_strides:
         raise InputError(
             f"{foreign.label} has {names.ecosystem}'s weights of a network that computes something "
             f"else: {names.differs}. source='order' loads them all the same."
         )
-    if names.ecosystem == "order" and foreign.maps_last and source != "order":
-        _refuse_a_guessed_order(model, foreign)
+    if names.ecosystem == "order" and source != "order":
+        refuse_a_guess(model, foreign)
     copy_in(model, found)
     notes = (*foreign.notes, *names.notes, *_left_out(foreign, names))
+    notes += definition_notes(model, foreign, names)
+    notes += (GUESSED,) * (names.ecosystem == "order" and source != "order")
     notes += _carry_epsilon(model, foreign.norm_eps or names.norm_eps or _usual(names))
     return LoadReport(names.ecosystem, tuple(found.loaded), tuple(found.kept), notes)
 
@@ -180,16 +187,6 @@ def _refuse_same_padding(model: nn.Module, foreign: Foreign) -> None:
                 "TensorFlow's SAME pads the right and the bottom more; if the file's network pads "
                 "as this one does, say source='keras_padded'."
             )
-
-
-def _refuse_a_guessed_order(model: nn.Module, foreign: Foreign) -> None:
-    """Keras lists the layers of branches by their depth: two of one shape could change places."""
-    if has_branches(model):
-        raise InputError(
-            f"{foreign.label} tells the order of its layers alone, which in branches is not this "
-            "network's. Name the arrays as Keras does: numpy.savez(path, **{w.path: w.numpy() "
-            "for w in model.weights}); source='order' loads them all the same."
-        )
 
 
 def _carry_epsilon(model: nn.Module, eps: float | None) -> tuple[str, ...]:

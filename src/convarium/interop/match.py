@@ -63,20 +63,32 @@ def by_order(layers: list[Layer], given: dict[str, Roles], *, ordered: bool) -> 
     Raises:
         InputError: one side has more layers than the other, and all before it fit.
     """
-    names = list(given) if ordered else sorted(given, key=_counting)
-    kinds = {"norm": ("running_mean",), "product": ("weight",)}
     theirs: dict[str, list[str]] = {"norm": [], "product": [], "other": []}
-    for name in names:
-        roles = given[name]
-        is_norm = kinds["norm"][0] in roles or ("weight" in roles and roles["weight"].dim() == 1)
-        has_sides = "weight" in roles and roles["weight"].dim() > 1
-        theirs["norm" if is_norm else "product" if has_sides else "other"].append(name)
+    for name in given if ordered else sorted(given, key=_counting):
+        kind = "norm" if is_norm(given[name]) else "product" if _has_sides(given[name]) else "other"
+        theirs[kind].append(name)
     paired: dict[str, str] = {}
     for kind in ("product", "norm", "other"):
         ours = [layer for layer in layers if layer.kind == kind]
         for layer, name in zip(ours, theirs[kind], strict=False):
             paired[layer.name] = name
     return Names("order", paired)
+
+
+def counted_names(foreign: Foreign) -> list[str]:
+    """Norms, convolutions and linear layers of a file, in its own order or as people count."""
+    given = file_layers(foreign)
+    names = list(given) if foreign.ordered else sorted(given, key=_counting)
+    return [name for name in names if is_norm(given[name]) or _has_sides(given[name])]
+
+
+def is_norm(roles: Roles) -> bool:
+    """True for what normalises: statistics, or a row of weights."""
+    return "running_mean" in roles or ("weight" in roles and roles["weight"].dim() == 1)
+
+
+def _has_sides(roles: Roles) -> bool:
+    return "weight" in roles and roles["weight"].dim() > 1
 
 
 def fit(

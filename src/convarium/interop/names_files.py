@@ -122,7 +122,9 @@ def caffe_names(model: nn.Module) -> list[Names]:
     layers = layers_of(model)
     notes = () if isinstance(model, LeNetCaffe) else (BGR,)
     left_out: tuple[str, ...] = ()
+    differs: str | None = None
     if isinstance(model, ImageNetTable):
+        differs = _strides_differ(model)
         tables = [authors_resnet(model, many_letters=many) for many in (False, True)]
     elif isinstance(model, GoogLeNet):
         tables = [INCEPTION]
@@ -130,7 +132,8 @@ def caffe_names(model: nn.Module) -> list[Names]:
     else:
         tables = [_caffe_table(model)]
     return [
-        Names("caffe", renamed(layers, table), left_out=left_out, notes=notes) for table in tables
+        Names("caffe", renamed(layers, table), differs, left_out=left_out, notes=notes)
+        for table in tables
     ]
 
 
@@ -213,7 +216,7 @@ def _slash_bn(word: str) -> str:
 
 
 def _strides_differ(model: nn.Module) -> str | None:
-    """Keras's ResNets have the stride in the first 1x1 of a block, as the paper's authors."""
+    """The authors' ResNets, and Keras's, have the stride in the first 1x1 of a block."""
     if stride_of_first_1x1(model) == 1:
         return "its stride stands in the first 1x1 of a block, as in resnet50, 101 and 152"
     return None

@@ -118,10 +118,12 @@ class _Blame:
         """Looks at a pair of layers that stand at one place."""
         if row.a is None or row.b is None or row.status == "moved":
             return
+        sees, sees_too = (unit.settings.get("in") for unit in (row.a, row.b))
         apart = (
             _apart(row.a.channels, row.b.channels),
             _apart(_side(row.a), _side(row.b)),
-            _apart(row.a.settings.get("in"), row.b.settings.get("in")),
+            # A pool or a norm says nothing of what it sees: it changes nothing there.
+            _apart(sees, sees_too) if sees and sees_too else self._apart[2],
         )
         if any(apart) and apart != self._apart and self._suspect is not None:
             self.cause = self._suspect

@@ -113,7 +113,7 @@ def _convolution(entry: _Entry, seen: _Shape) -> _Settings:
         "bias": entry.get("bias", not entry.get("batch_norm")),
         "transposed": False,
     }
-    return as_linear(settings) if seen[1:] == kernel == (1, 1) else ("conv", settings)
+    return as_linear(settings, tuple(seen[1:])) or ("conv", settings)
 
 
 def _linear(entry: _Entry, seen: _Shape) -> _Settings:

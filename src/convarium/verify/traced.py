@@ -144,15 +144,21 @@ def _convolution(op: Op) -> _Settings:
         "bias": op.args[2] is not None,
         "transposed": bool(op.args[6]),
     }
-    return (
-        as_linear(settings) if tuple(x[2:]) == tuple(weight[2:]) == (1, 1) else ("conv", settings)
-    )
+    return as_linear(settings, tuple(x[2:])) or ("conv", settings)
 
 
-def as_linear(settings: dict[str, Any]) -> _Settings:
-    """A 1x1 convolution of one pixel is a linear layer; `written` says how it is written."""
-    kept = {key: settings[key] for key in ("filters", "in", "bias")}
-    return "linear", kept | {"written": "1x1 convolution"}
+def as_linear(settings: dict[str, Any], seen: tuple[int, ...]) -> _Settings | None:
+    """A convolution over the whole map is a linear layer; `written` says how it is written.
+
+    None where its kernel is smaller than the map, or the map is padded or cut in groups.
+    """
+    kernel, pad = settings["kernel"], settings["pad"]
+    if kernel != seen or settings["groups"] != 1 or any(pad or ()):
+        return None
+    kept = {"filters": settings["filters"], "bias": settings["bias"]}
+    inside = None if settings["in"] is None else settings["in"] * prod(kernel)
+    sides = "x".join(map(str, kernel))
+    return "linear", kept | {"in": inside, "written": f"{sides} convolution"}
 
 
 def _linear(op: Op) -> _Settings:

@@ -37,6 +37,12 @@ _CONTENTS = {
     "dos_program": (b"MZ" + bytes(100), "a program"),
     "text": (b"just some words\n" * 9, NONE),
     "json": (b'{"a": 1}', NONE),
+    "film": (b"\0\0\0\x18ftypmp42" + bytes(100), "a film, no JPEG"),
+    "qoi": (b"qoif\0\0\0\x10\0\0\0\x10\3\0" + bytes(100), "a QOI"),
+    "exr": (b"v/1\1" + bytes(100), "an OpenEXR"),
+    "dds": (b"DDS |\0\0\0" + bytes(100), "a DirectDraw"),
+    "beside": (b"\0\5\x16\7\0\2\0\0Mac OS X        " + bytes(100), "what macOS keeps"),
+    "pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:a\n", "git lfs pull"),
     "zeros": (bytes(1000), NONE),
     "noise": (bytes(np.random.default_rng(1).integers(0, 256, 1000, dtype=np.uint8)), NONE),
 }
@@ -105,7 +111,7 @@ def bombs() -> Iterator[Kind]:
     text = zlib.compress(bytes(100_000_000))
     for kind, head in ((b"zTXt", b"a\0\0"), (b"iCCP", b"a\0\0")):
         data = raw.png(RGB, 8, 2, before=raw.chunk(kind, head + text))
-        yield Kind(f"bomb_{kind.decode()}.png", of(data))
+        yield Kind(f"bomb_{kind.decode()}.png", of(data), reason="unpack to more than a megabyte")
     segments = raw.jpeg_segments(encoded(_NOISY, "JPEG", progressive=True))
     last = [part for part in segments if part[0] == 0xDA][-1]
     yield Kind("scans.jpg", of(raw.jpeg(segments + [last] * 200)), reason="scans")
@@ -134,6 +140,10 @@ def broken() -> Iterator[Kind]:
     for name, marker in (("frame", 0xC0), ("tables", 0xDB), ("scan", 0xDA)):
         left = [part for part in segments if part[0] != marker]
         yield Kind(f"without_{name}.jpg", of(raw.jpeg(left)))
+    twelve = bytearray(encoded(RGB, "JPEG"))
+    frame = twelve.index(b"\xff\xc0")
+    twelve[frame + 1], twelve[frame + 4] = 0xC1, 12
+    yield Kind("12_bits.jpg", of(bytes(twelve)), reason="a JPEG of 12 bits")
     yield Kind("no_height.jpg", of(raw.jpeg_header(16, 0)))
     yield Kind("nothing_inside.jpg", of(b"\xff\xd8\xff\xd9"))
     yield Kind("no_frame.gif", of(raw.gif((16, 16))))

@@ -238,6 +238,7 @@ def others() -> Iterator[Kind]:
     clear.save(buffer, "GIF", transparency=2)
     expected = quarters((*COLOURS[:2], (255, 255, 255), COLOURS[3]))
     yield Kind("clear.gif", of(buffer.getvalue()), expected)
+    yield from _small_frames()
     first, second = (Image.fromarray(a.astype(np.uint8)) for a in (RGB, 255 - RGB))
     for kind, options in (("GIF", {}), ("PNG", {}), ("WEBP", {"lossless": True})):
         buffer = io.BytesIO()
@@ -246,6 +247,22 @@ def others() -> Iterator[Kind]:
     buffer = io.BytesIO()
     first.save(buffer, "PNG", save_all=True, default_image=True, append_images=[second, first])
     yield Kind("animated_with_cover.png", of(buffer.getvalue()), RGB)
+
+
+def _small_frames() -> Iterator[Kind]:
+    """GIFs whose frame leaves some of the picture free, which is clear; a BMP of alpha 0."""
+    palette = bytes(np.array(COLOURS, dtype=np.uint8))
+    places, white = np.full((8, 8), 1), (255, 255, 255)
+    expected = quarters((white, COLOURS[1], white, white))
+    yield Kind("corner.gif", of(raw.gif_frame((16, 16), places, (8, 0), palette)), expected)
+    clear = raw.gif_frame((16, 16), places, (8, 0), palette, clear=3)
+    yield Kind("corner_clear.gif", of(clear), expected)
+    pixels = np.concatenate([RGB[::-1, :, ::-1], np.zeros_like(GREY)], 2).astype(np.uint8)
+    masks = struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    head = struct.pack("<IiiHHIIiiII", 124, 16, 16, 1, 32, 3, 1024, 0, 0, 0, 0) + masks
+    start = struct.pack("<IHHI", 138 + 1024, 0, 0, 138)
+    data = b"BM" + start + head.ljust(124, b"\0") + pixels.tobytes()
+    yield Kind("alpha_0.bmp", of(data), RGB)
 
 
 def shapes() -> Iterator[Kind]:

@@ -102,6 +102,26 @@ def gif(screen: tuple[int, int], frame: tuple[int, int] | None = None) -> bytes:
     return head + b"," + struct.pack("<HHHH", 0, 0, *frame) + b"\0\x02\x02\x4c\x01\0;"
 
 
+def gif_frame(
+    screen: tuple[int, int],
+    places: np.ndarray,
+    at: tuple[int, int],
+    palette: bytes,
+    *,
+    clear: int | None = None,
+) -> bytes:
+    """A GIF of one frame of palette places (height, width) at (left, top); codes of nine bits."""
+    codes = [256, *(int(place) for place in places.flat), 257]  # under 256 of them: none is longer
+    stream = sum(code << 9 * number for number, code in enumerate(codes))
+    data = stream.to_bytes((9 * len(codes) + 7) // 8, "little")
+    head = b"GIF89a" + struct.pack("<HHBBB", *screen, 0xF7, 2, 0) + palette.ljust(768, b"\0")
+    if clear is not None:
+        head += b"\x21\xf9\4\1\0\0" + bytes([clear]) + b"\0"
+    head += b"," + struct.pack("<HHHHB", *at, places.shape[1], places.shape[0], 0) + b"\x08"
+    blocks = [data[start : start + 255] for start in range(0, len(data), 255)]
+    return head + b"".join(bytes([len(block)]) + block for block in blocks) + b"\0;"
+
+
 def jpeg_header(width: int, height: int) -> bytes:
     """The start of a JPEG up to its frame header."""
     frame = struct.pack(">BHHB", 8, height, width, 3) + b"\1\x11\0\2\x11\1\3\x11\1"

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 
 from convarium.errors import InputError
-from convarium.interop.readers.model import Foreign
+from convarium.interop.readers.caffe_said import said_of
+from convarium.interop.readers.model import Foreign, Said
 from convarium.interop.readers.protobuf import (
     BYTES,
     FIXED32,
@@ -47,6 +48,7 @@ class CaffeLayer:
     type: str = ""
     eps: float = BATCH_NORM_EPS
     blobs: list[Tensor] = field(default_factory=list)
+    said: Said | None = None
 
 
 def looks_like_caffe(path: Path, head: bytes) -> bool:
@@ -67,14 +69,16 @@ def read_caffe(path: Path, budget_bytes: int) -> Foreign:
         # Not closed by hand: views of it may be alive in an error's traceback.
         whole = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     try:
-        tensors, eps = _as_torch(_layers(memoryview(whole)))
+        layers = _layers(memoryview(whole))
+        tensors, eps = _as_torch([layer for layer in layers if layer.blobs])
     except WireError as error:
         raise InputError(f"{path} is no whole .caffemodel: {error}.") from None
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     if not tensors:
         raise InputError(f"{path} has no layer with weights; a .prototxt or solver state has none.")
-    return Foreign(tensors, str(path), ecosystem="caffe", norm_eps=eps)
+    said = tuple(layer.said for layer in layers if layer.said is not None)
+    return Foreign(tensors, str(path), ecosystem="caffe", norm_eps=eps, said=said)
 
 
 def _layers(net: memoryview) -> list[CaffeLayer]:
@@ -82,11 +86,9 @@ def _layers(net: memoryview) -> list[CaffeLayer]:
     for number, wire, value in fields(net):
         if wire != BYTES or number not in (2, 100):
             continue
-        layer = _layer(_bytes(value), old=number == 2)
-        if layer.blobs:
-            found.append(layer)
+        found.append(_layer(_bytes(value), old=number == 2))
         if len(found) > MAX_LAYERS:
-            raise InputError(f"more than {MAX_LAYERS} layers with weights.")
+            raise InputError(f"more than {MAX_LAYERS} layers.")
     return found
 
 
@@ -114,6 +116,7 @@ def _layer(message: memoryview, *, old: bool) -> CaffeLayer:
             layer.eps = _eps(_bytes(value))
         if len(layer.blobs) > MAX_BLOBS:
             raise InputError(f"layer {layer.name!r} has more than {MAX_BLOBS} blobs.")
+    layer.said = said_of(layer.name, layer.type, parts, old=old)
     return layer
 
 

@@ -9,6 +9,22 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What a file says of one layer beside its weights.
+
+    `kind` is "conv" (settings "stride", "pad"), "pool" ("pooling", "kernel", "stride", "pad",
+    "whole", "up" for sides rounded up), "lrn" ("n", "k", "alpha" on the sum, "beta") or "sum".
+    `below` and `top` name what it reads and what it writes.
+    """
+
+    name: str
+    kind: str
+    settings: Mapping[str, object]
+    below: str
+    top: str
+
+
+@dataclass(frozen=True, slots=True)
 class Foreign:
     """Tensors of a file in PyTorch's layouts, under the file's own names.
 
@@ -19,6 +35,7 @@ class Foreign:
         maps_last: a flattened map runs over height, width, channel (TensorFlow).
         norm_eps: epsilon of the batch norms where the file tells.
         ordered: the layers stand in the order in which they run.
+        said: what the file says of its layers beside their weights; empty where it does not.
     """
 
     tensors: Mapping[str, Tensor]
@@ -28,3 +45,4 @@ class Foreign:
     norm_eps: float | None = None
     ordered: bool = True
     notes: tuple[str, ...] = field(default=())
+    said: tuple[Said, ...] = ()

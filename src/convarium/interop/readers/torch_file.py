@@ -112,8 +112,8 @@ def _check_word(path: Path, code: pickletools.OpcodeInfo, argument: object) -> N
             )
     elif code.name in ("INST", "OBJ", "STACK_GLOBAL", "EXT1", "EXT2", "EXT4", "NEXT_BUFFER"):
         raise InputError(
-            f"{path} has the pickle word {code.name}, which can call code; torch.save's files "
-            "have none."
+            f"{path} has the pickle word {code.name}, which can call code; torch.save writes none "
+            "with its own pickle_protocol, 2."
         )
     elif code.name in ("PUT", "LONG_BINPUT") and int(str(argument)) > MAX_PICKLE_BYTES:
         raise InputError(f"{path}: its pickle asks for {argument} notes, to fill the memory.")

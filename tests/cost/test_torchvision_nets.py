@@ -111,3 +111,13 @@ def test_a_builder_of_each_family(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in BUILDERS if name not in SOME])
 def test_every_other_builder(name: str) -> None:
     _check(name)
+
+
+@pytest.mark.parametrize("name", ["r3d_18", "s3d", "mvit_v2_s"])
+def test_videos_of_sixteen_frames(name: str) -> None:
+    """GMACs are those that torchvision prints beside its weights."""
+    report = priced(name)
+    meta = next(iter(models.get_model_weights(name))).meta
+    assert report.params == meta["num_params"]
+    assert report.status == "exact"
+    assert abs(report.macs / 1e9 - meta["_ops"]) <= 0.5e-3

@@ -24,6 +24,7 @@ from convarium.nets.build import build
 
 _FORMS = "a network of `convarium list`, torchvision:NAME, timm:NAME or path/to/file.py:function"
 _SIDE = 224  # where a library's network says nothing of its input
+_FRAMES = 16  # of a video: those of torchvision's printed operations
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,8 @@ def _torchvision(name: str, values: bool) -> Source:
     if side is None:
         first = next(iter(models.get_model_weights(name)), None)
         side = getattr(first and first.transforms(), "crop_size", [_SIDE])[0]
-    return Source(f"torchvision:{name}", model, (3, side, side))
+    frames = (_FRAMES,) if name in models.list_models(module=models.video) else ()
+    return Source(f"torchvision:{name}", model, (3, *frames, side, side))
 
 
 def _timm(name: str, values: bool) -> Source:
@@ -177,7 +179,7 @@ def _told(what: str) -> Iterator[None]:
         yield
     except ConvariumError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         step = error.__traceback__
         while step is not None and step.tb_next is not None:
             step = step.tb_next

@@ -121,3 +121,22 @@ def test_videos_of_sixteen_frames(name: str) -> None:
     assert report.params == meta["num_params"]
     assert report.status == "exact"
     assert abs(report.macs / 1e9 - meta["_ops"]) <= 0.5e-3
+
+
+@pytest.mark.parametrize(
+    "name", ["deeplabv3_resnet50", "fcn_resnet50", "lraspp_mobilenet_v3_large"]
+)
+def test_segmenters_are_built_without_a_download(name: str, monkeypatch) -> None:
+    """Their builders fetch a backbone unless told not to; parameters are torchvision's own."""
+
+    def refuse(*args: Any, **options: Any) -> None:
+        raise AssertionError("a download")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
+    report = priced(name)
+    assert (report.status, report.traced_on) == ("exact", "meta")
+    assert 0 < report.macs == sum(row.macs for row in report.rows)
+    # Without the auxiliary head, which the released weights have and a net from nothing has not.
+    with torch.device("meta"):
+        model = models.get_model(name, weights=None, weights_backbone=None)
+    assert report.params == sum(p.numel() for p in model.parameters())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -112,8 +113,14 @@ def _torchvision(name: str, values: bool) -> Source:
 
     if name not in models.list_models():
         raise unknown_name("torchvision network", name, models.list_models())
-    options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
-    model = _made(lambda: models.get_model(name, weights=None, **options), values)
+    options: dict[str, Any] = {"weights": None}
+    if name in ("googlenet", "inception_v3"):
+        options["init_weights"] = False
+    # Detectors and segmenters would download a backbone's weights.
+    if "weights_backbone" in inspect.signature(models.get_model_builder(name)).parameters:
+        options["weights_backbone"] = None
+    with _told(f"torchvision:{name}"):
+        model = _made(lambda: models.get_model(name, **options), values)
     side = getattr(model, "image_size", None)
     if side is None:
         first = next(iter(models.get_model_weights(name)), None)
@@ -129,7 +136,8 @@ def _timm(name: str, values: bool) -> Source:
         raise MissingExtraError(f"timm:{name} needs timm", "timm") from error
     if not timm.is_model(name):
         raise unknown_name("timm network", name, timm.list_models())
-    model = _made(lambda: timm.create_model(name, pretrained=False), values)
+    with _told(f"timm:{name}"):
+        model = _made(lambda: timm.create_model(name, pretrained=False), values)
     size = getattr(model, "pretrained_cfg", {}).get("input_size", (3, _SIDE, _SIDE))
     return Source(f"timm:{name}", model, tuple(size))
 

@@ -2,8 +2,10 @@
 
 python benchmarks/cost.py [--net resnet152] [--rounds 9] [--part memory times forms]
 
-memory: what the import adds to torch's, and how far a count makes resident memory grow. times:
-seconds (median, quartiles) of each counter on the same network, interleaved. forms: how many closed
+memory: what the import adds to torch's, how far a count makes resident memory grow, the seconds
+of densenet121's predicted memory beside torch's MemTracker. times: seconds (median, quartiles) of
+each counter on one network, in turns with a plain forward pass on the meta device, and the median
+of the ratios round by round; peers that compute get a third of the rounds. forms: how many closed
 forms of tests/cost/test_micro_suite.py each counter hits, and the training MACs of networks where
 torch's counter is off. Counters that are not installed are named with the line that installs them.
 """
@@ -14,6 +16,7 @@ import argparse
 import importlib
 import io
 import runpy
+import statistics
 import subprocess
 import sys
 import warnings
@@ -21,6 +24,7 @@ from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from copy import deepcopy
 from functools import cache
+from operator import truediv
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +34,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision import models
 
 import convarium
-from convarium.machine import interleaved
 from convarium.machine.describe import processor
-from memory import import_time, resident_growth
+from convarium.machine.stopwatch import laps_in_turns
+from memory import import_time, resident_growth, time_ledger
 
 Counter = Callable[[nn.Module, tuple[int, ...]], float]  # MACs of one sample
 
@@ -93,6 +97,7 @@ COUNTERS: dict[str, Counter] = {"convarium": ours, "torch": torchs} | {
     counter.__name__: counter for counter in (fvcore, calflops, torchinfo, ptflops, thop, torchlens)
 }
 ON_META = ("convarium", "torch")
+PEERS = ["torch", "calflops", "torchlens"]  # of the times; all are in the closed forms
 
 
 def _picture(model: nn.Module, size: tuple[int, ...]) -> torch.Tensor:
@@ -100,7 +105,7 @@ def _picture(model: nn.Module, size: tuple[int, ...]) -> torch.Tensor:
     return torch.zeros((1, *size), device=device)
 
 
-def times(name: str, rounds: int) -> None:
+def times(name: str, rounds: int, peers: list[str]) -> None:
     """Seconds of each counter on one network. Peers that compute run it on the CPU."""
     size = convarium.model_facts(name).input
     with torch.device("meta"):
@@ -111,27 +116,40 @@ def times(name: str, rounds: int) -> None:
         with torch.no_grad():
             model(picture)
 
-    real = convarium.create_model(name).eval() if len(_installed()) > len(ON_META) else model
-    print(f"{name} on {processor()}, {torch.get_num_threads()} threads, {rounds} rounds")
-    for counters in _groups():
+    print(f"{name} on {processor()}, {torch.get_num_threads()} threads")
+    print(f"{'':20}  rounds  seconds  quartiles        x plain  x convarium")
+    real = None
+    for counters in _groups(peers):
+        slow = not set(counters) <= set(ON_META)
         tasks: dict[str, Callable[[], object]] = {"plain meta forward": plain}
         for counter in counters:
+            if slow and real is None:
+                real = convarium.create_model(name).eval()
             subject = model if counter in ON_META else real
             tasks[counter] = _silent(COUNTERS[counter], subject, size)
-        laps = interleaved(tasks, seconds=0, least=rounds, most=rounds)
-        base, own = laps["plain meta forward"].median, laps["convarium"].median
-        print(f"\n{'':20}  seconds  quartiles        x plain  x convarium")
-        for task, lap in laps.items():
-            spread, middle = f"{lap.low:.3f} to {lap.high:.3f}", lap.median
-            print(
-                f"{task:20}  {middle:7.3f}  {spread:15}  {middle / base:7.2f}  {middle / own:7.2f}"
-            )
+        turns = max(3, rounds // 3) if slow else rounds
+        _print_laps(laps_in_turns(tasks, seconds=0, least=turns, most=turns))
 
 
-def _groups() -> list[list[str]]:
-    """torchlens apart and last: it wraps torch's functions for good, which breaks ptflops."""
-    plain = [name for name in _installed() if name != "torchlens"]
-    return [plain, ["convarium", "torchlens"]] if "torchlens" in _installed() else [plain]
+def _print_laps(laps: dict[str, list[float]]) -> None:
+    for task, seconds in laps.items():
+        low, middle, high = statistics.quantiles(seconds, n=4, method="inclusive")
+        ratios = [
+            statistics.median(map(truediv, seconds, laps[base]))
+            for base in ("plain meta forward", "convarium")
+        ]
+        print(
+            f"{task:20}  {len(seconds):6}  {middle:7.3f}  {f'{low:.3f} to {high:.3f}':15}"
+            f"  {ratios[0]:7.2f}  {ratios[1]:7.2f}"
+        )
+
+
+def _groups(peers: list[str]) -> list[list[str]]:
+    """One peer in turns with ours at a time, torchlens last: it wraps torch's functions for good,
+    which breaks ptflops.
+    """
+    order = sorted(peers, key=lambda name: (name not in ON_META, name == "torchlens"))
+    return [["convarium", name] for name in order if name in _installed()]
 
 
 def _silent(counter: Counter, model: nn.Module, size: tuple[int, ...]) -> Callable[[], object]:
@@ -143,17 +161,17 @@ def _silent(counter: Counter, model: nn.Module, size: tuple[int, ...]) -> Callab
 
 
 def _installed() -> list[str]:
-    return [name for name in COUNTERS if name in ON_META or _imports(name)]
+    return [name for name in COUNTERS if name in ON_META or not _missing(name)]
 
 
 @cache
-def _imports(name: str) -> bool:
-    """True when the peer is there with all that it needs itself."""
+def _missing(name: str) -> str:
+    """The package that the peer lacks: itself, or one that it needs; "" when it is all there."""
     try:
         importlib.import_module(name)
-    except ImportError:
-        return False
-    return True
+    except ModuleNotFoundError as error:
+        return error.name or name
+    return ""
 
 
 def closed_forms() -> None:
@@ -202,6 +220,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--net", default="resnet152")
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--peers", nargs="+", choices=[*COUNTERS][1:], default=PEERS)
     parts = ("memory", "times", "forms")
     parser.add_argument("--part", nargs="+", choices=parts, default=list(parts))
     given = parser.parse_args()
@@ -209,16 +228,18 @@ def main() -> None:
     if given.part != ["memory"]:  # it looks at a process without peers
         for name in COUNTERS:
             if name not in _installed():
-                print(f"{name}: not available: pip install {name}")
+                print(f"{name}: not available: pip install {_missing(name)}")
     if len(given.part) > 1:  # one process a part: some counters leave torch patched
         for part in given.part:
             words = ["--net", given.net, "--rounds", str(given.rounds), "--part", part]
+            words += ["--peers", *given.peers]
             subprocess.run([sys.executable, __file__, *words], check=True)
     elif given.part == ["memory"]:
         import_time()
         resident_growth()
+        time_ledger()
     elif given.part == ["times"]:
-        times(given.net, given.rounds)
+        times(given.net, given.rounds, given.peers)
     else:
         training()
         closed_forms()

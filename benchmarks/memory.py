@@ -163,24 +163,35 @@ def status_kib(key: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(key))
 
 
-def import_time() -> None:
-    code = (
-        "import torch, time; start = time.perf_counter();"
-        "import convarium; convarium.measure_cost; import convarium.cost.report;"
-        "print(1000 * (time.perf_counter() - start))"
-    )
+IMPORTS = {
+    "convarium.cost, convarium.measure_cost": "import convarium.cost; convarium.measure_cost",
+    "all that a count loads": "import convarium; convarium.measure_cost; "
+    "import convarium.cost.report",
+}
+
+
+def import_time(rounds: int = 15) -> None:
+    """Milliseconds that imports add to torch's, in fresh processes that take turns."""
+    runs: dict[str, list[float]] = {name: [] for name in IMPORTS}
     with tempfile.TemporaryDirectory() as cache:  # compiled once, as an installed package is
         env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-        command, env = [sys.executable, "-c", code], {**env, "PYTHONPYCACHEPREFIX": cache}
-        outputs = [
-            subprocess.run(command, env=env, capture_output=True, check=True).stdout
-            for _ in range(11)
-        ]
-    runs = [float(out) for out in outputs[1:]]
-    print(
-        f"import of convarium.measure_cost over torch: median {statistics.median(runs):.1f} ms, "
-        f"best {min(runs):.1f} ms of {len(runs)} runs"
-    )
+        env["PYTHONPYCACHEPREFIX"] = cache
+        for turn in range(rounds + 1):
+            for name, words in IMPORTS.items():
+                code = (
+                    f"import torch, time; start = time.perf_counter(); {words};"
+                    "print(1000 * (time.perf_counter() - start))"
+                )
+                command = [sys.executable, "-c", code]
+                out = subprocess.run(command, env=env, capture_output=True, check=True).stdout
+                if turn > 0:
+                    runs[name].append(float(out))
+    for name, laps in runs.items():
+        low, middle, high = statistics.quantiles(laps, n=4)
+        print(
+            f"import of {name} over torch: median {middle:.1f} ms, quartiles {low:.1f} to "
+            f"{high:.1f} ms, best {min(laps):.1f} ms of {len(laps)} processes"
+        )
 
 
 def main() -> None:

@@ -188,10 +188,15 @@ def test_no_color_is_honoured_on_a_terminal(no_color: str, bold: bool) -> None:
     assert (b"\x1b[1m" in written) == bold
 
 
-@pytest.mark.parametrize("text", ["224", "3x224", "3x0x224", "-3x2x2", "3x2x2x2", "x"])
+@pytest.mark.parametrize("text", ["224", "3x0x224", "-3x2x2", "3x2x2x2x2", "3x224x", "x"])
 def test_sizes_of_another_form_are_refused(text: str) -> None:
     with pytest.raises(UsageError, match="CHANNELSxHEIGHTxWIDTH"):
         parse_size(text)
+
+
+@pytest.mark.parametrize("size", [(5, 80), (3, 224, 200), (3, 16, 112, 112)])
+def test_sizes_of_sequences_pictures_and_videos(size: tuple[int, ...]) -> None:
+    assert parse_size("x".join(map(str, size))) == size
 
 
 def test_columns_align_left_and_right() -> None:

@@ -48,6 +48,22 @@ def broken():
     raise ValueError("no weights here")
 def number():
     return 7
+class Talks(nn.Conv2d):
+    def forward(self, x):
+        print("a picture of", len(x))
+        return super().forward(x)
+
+class Ends(nn.Module):
+    def forward(self, x):
+        raise SystemExit(0)
+
+def talks():
+    print("built")
+    return Talks(3, 8, 3)
+def ends():
+    return Ends()
+def volume():
+    return nn.Conv3d(3, 8, (2, 3, 3))
 def reads():
     return Reads(3, 8, 3)
 def elsewhere():
@@ -229,6 +245,21 @@ def test_a_model_of_ten_gigabytes_on_another_device(
     assert found["macs"] == 6 * 6 * 8 * 27
 
 
+def test_what_a_network_prints_is_not_on_stdout(capsys, nets: str) -> None:
+    assert main(["cost", f"{nets}:talks", "--input", "3x8x8", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["macs"] == 6 * 6 * 8 * 27
+    assert "built" in captured.err
+    assert "a picture of 1" in captured.err
+
+
+def test_a_video(capsys, nets: str) -> None:
+    """Three frames as a volume: 2 x 6 x 6 places of 8 filters of 3 x 2 x 3 x 3."""
+    words = ("cost", f"{nets}:volume", "--input", "3x3x8x8", "--json")
+    assert main([*words]) == 0
+    assert json.loads(capsys.readouterr().out)["macs"] == 2 * 36 * 8 * 54
+
+
 BAD = [
     (["vgg_d", "--max-batch", "8XB"], 2, "write 8GB, 8GiB or 512MB"),
     (["vgg_d", "--max-batch", "-8GB"], 2, "write 8GB, 8GiB or 512MB"),
@@ -246,6 +277,7 @@ BAD = [
     (["{nets}:goood"], 2, "Did you mean good"),
     (["{nets}:broken"], 3, "ValueError: no weights here"),
     (["{nets}:number"], 3, "gives a int"),
+    (["{nets}:ends", "--input", "3x8x8"], 3, "it ends the program (SystemExit 0)"),
     (["{nets}:two", "--input", "3x8x8"], 3, "Wrap it in a module"),
     (["{nets}:fails", "--input", "3x8x8"], 3, "in 1 cannot take a picture of 1x3x8x8"),
     (["{nets}:linear", "--input", "3x8x8"], 3, "in 1 cannot take"),

@@ -165,6 +165,12 @@ MATRICES = {
     ),
     "addr": Products(((3, 4), (3,), (4,)), torch.addr, lambda: multiply(3, 1, 4)),
     "linear": Products(((2, 3, 4), (5, 4)), F.linear, lambda: multiply(6, 4, 5)),
+    # Each row with its norm and a one beside it, as torch computes the distances of many rows.
+    "_euclidean_dist": Products(((30, 4), (30, 4)), torch.cdist, lambda: multiply(30, 6, 30)),
+    # Five places of time, two sequences; three taps of four channels.
+    "conv_tbc": Products(
+        ((7, 2, 4), (3, 4, 5), (5,)), torch.conv_tbc, lambda: multiply(5 * 2, 3 * 4, 5)
+    ),
     "_trilinear": Products(((2, 3), (2, 5), (4, 3, 5)), F.bilinear, bilinear, backward=3),
 }
 

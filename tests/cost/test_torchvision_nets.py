@@ -111,3 +111,32 @@ def test_a_builder_of_each_family(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in BUILDERS if name not in SOME])
 def test_every_other_builder(name: str) -> None:
     _check(name)
+
+
+@pytest.mark.parametrize("name", ["r3d_18", "s3d", "mvit_v2_s"])
+def test_videos_of_sixteen_frames(name: str) -> None:
+    """GMACs are those that torchvision prints beside its weights."""
+    report = priced(name)
+    meta = next(iter(models.get_model_weights(name))).meta
+    assert report.params == meta["num_params"]
+    assert report.status == "exact"
+    assert abs(report.macs / 1e9 - meta["_ops"]) <= 0.5e-3
+
+
+@pytest.mark.parametrize(
+    "name", ["deeplabv3_resnet50", "fcn_resnet50", "lraspp_mobilenet_v3_large"]
+)
+def test_segmenters_are_built_without_a_download(name: str, monkeypatch) -> None:
+    """Their builders fetch a backbone unless told not to; parameters are torchvision's own."""
+
+    def refuse(*args: Any, **options: Any) -> None:
+        raise AssertionError("a download")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
+    report = priced(name)
+    assert (report.status, report.traced_on) == ("exact", "meta")
+    assert 0 < report.macs == sum(row.macs for row in report.rows)
+    # Without the auxiliary head, which the released weights have and a net from nothing has not.
+    with torch.device("meta"):
+        model = models.get_model(name, weights=None, weights_backbone=None)
+    assert report.params == sum(p.numel() for p in model.parameters())

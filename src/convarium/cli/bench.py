@@ -8,7 +8,7 @@ import typer
 
 from convarium.cli.cost import parse_size
 from convarium.cli.names import complete
-from convarium.cli.output import AsJson, print_json, say
+from convarium.cli.output import AsJson, print_json, prints_to_stderr, say
 from convarium.errors import UsageError
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def numbers(text: str, option: str) -> list[int]:
 def _measure(
     names: list[str],
     libraries: list[str],
-    size: tuple[int, int, int] | None,
+    size: tuple[int, ...] | None,
     settings: object,
     *,
     as_json: bool,
@@ -114,8 +114,9 @@ def _measure(
     from convarium.records import RunLog
 
     assert isinstance(settings, Settings)
-    entrants = contestants(names, against=libraries, input_size=size, tell=say)
-    report = bench(entrants, settings, tell=say)
+    with prints_to_stderr():
+        entrants = contestants(names, against=libraries, input_size=size, tell=say)
+        report = bench(entrants, settings, tell=say)
     machine = describe_machine()
     told = report.to_dict()
     log = RunLog("bench", None, tell=say, machine=machine, models=[one.name for one in entrants])

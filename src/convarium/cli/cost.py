@@ -11,7 +11,7 @@ import typer
 from convarium.cli.cost_batch import fits_text, parse_bytes
 from convarium.cli.cost_text import FORMATS, format_of, written
 from convarium.cli.names import complete
-from convarium.cli.output import AsJson
+from convarium.cli.output import AsJson, prints_to_stderr
 from convarium.errors import UsageError
 
 
@@ -30,7 +30,8 @@ def cost(
         typer.Option(
             "--input",
             metavar="CxHxW",
-            help="Channels, height, width in pixels; each network's native size when left out.",
+            help="Channels, height, width in pixels, or other sides of one sample, such as "
+            "3x16x112x112 of a video; each network's native size when left out.",
         ),
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Pictures at once.")] = 1,
@@ -140,15 +141,16 @@ def cost(
     step = Step(training, optimizer or "sgd", precision)
     view = View(depth, sort, top, columns)
     view.check(several=len(names) > 1)
-    sources = [find(name, size and size[0]) for name in dict.fromkeys(names)]
-    sources = list({source.name: source for source in sources}.values())
-    if limit is not None:
-        text = fits_text([source.fit(size, limit, step) for source in sources], chosen)
-    else:
-        reports = [source.cost(size, batch_size=batch, training=training) for source in sources]
-        pairs = zip(reports, sources, strict=True)
-        reports = [with_peaks(report, source.model, step) for report, source in pairs]
-        text = written(reports, view, chosen)
+    with prints_to_stderr():
+        sources = [find(name, size[0] if size else None) for name in dict.fromkeys(names)]
+        sources = list({source.name: source for source in sources}.values())
+        if limit is not None:
+            text = fits_text([source.fit(size, limit, step) for source in sources], chosen)
+        else:
+            reports = [source.cost(size, batch_size=batch, training=training) for source in sources]
+            pairs = zip(reports, sources, strict=True)
+            reports = [with_peaks(report, source.model, step) for report, source in pairs]
+            text = written(reports, view, chosen)
     if out is None:
         print(text, end="")
         return
@@ -160,7 +162,7 @@ def cost(
 
 def _predict(
     names: list[str],
-    size: tuple[int, int, int] | None,
+    size: tuple[int, ...] | None,
     batch: int,
     threads: int | None,
     *,
@@ -177,13 +179,12 @@ def _predict(
 
     plan = Plan(threads or available_cores())
     known = kept(plan)
-    found = []
-    for source in [find(name, size and size[0]) for name in dict.fromkeys(names)]:
-        given = size or source.input_size
-        if given is None:
-            raise UsageError(f"{source.name} does not say its input. Add --input 3x224x224.")
-        one = predict(source.model, given, known.model, name=source.name, batch_size=batch)
-        found.append(one)
+    with prints_to_stderr():
+        sources = [find(name, size[0] if size else None) for name in dict.fromkeys(names)]
+        found = [
+            predict(one.model, one.sized(size), known.model, name=one.name, batch_size=batch)
+            for one in sources
+        ]
     if as_json:
         told = [one.to_dict() for one in found]
         print_json({"threads": plan.threads, "predictions": told, "reached": known.reached})
@@ -191,8 +192,8 @@ def _predict(
         print(predictions_text(found, plan.threads, known.reached))
 
 
-def parse_size(text: str) -> tuple[int, int, int]:
-    """(channels, height, width) of a text such as "3x224x224".
+def parse_size(text: str) -> tuple[int, ...]:
+    """(channels, height, width) of a text such as "3x224x224"; two to four sides of a sample.
 
     Raises:
         UsageError: it has another form.
@@ -200,8 +201,6 @@ def parse_size(text: str) -> tuple[int, int, int]:
     >>> parse_size("3x224x224")
     (3, 224, 224)
     """
-    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})x([1-9]\d{0,4})", text.lower())
-    if match is None:
+    if re.fullmatch(r"[1-9]\d{0,4}(x[1-9]\d{0,4}){1,3}", text.lower()) is None:
         raise UsageError(f"--input {text!r} is not CHANNELSxHEIGHTxWIDTH, such as 3x224x224.")
-    channels, height, width = map(int, match.groups())
-    return channels, height, width
+    return tuple(map(int, text.lower().split("x")))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from typing import Annotated, Any
 
 import typer
@@ -27,6 +29,13 @@ def json_text(fields: dict[str, Any]) -> str:
 def say(message: str) -> None:
     """One message to the user, on stderr, as it is written."""
     print(message, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def prints_to_stderr() -> Iterator[None]:
+    """What the user's own code prints while it runs goes to stderr: stdout is the verb's."""
+    with redirect_stdout(sys.stderr):
+        yield
 
 
 def hush_stdout() -> None:

@@ -21,7 +21,15 @@ _COPIES = """
     channel_shuffle native_channel_shuffle im2col col2im _reshape_copy _nested_view_from_buffer
     arange linspace eye fill zero full full_like empty_like new_empty new_empty_strided new_zeros
     new_ones new_full zeros zeros_like ones ones_like scalar_tensor _local_scalar_dense
-    meshgrid unfold_backward bucketize searchsorted set_ resize_ _fused_sdp_choice
+    meshgrid unfold_backward bucketize searchsorted set set_ resize resize_ resize_as
+    _fused_sdp_choice _stack _chunk_cat _to_dense _pin_memory _lazy_clone lift block_diag diag_embed
+    as_strided_scatter diagonal_scatter index_fill index_reduce masked_scatter nonzero_static put
+    take rot90 scatter_reduce segment_reduce _index_put_impl _unsafe_index_put _unsafe_masked_index
+    _unsafe_masked_index_put_accumulate _pack_padded_sequence to_padded_tensor empty_permuted range
+    logspace tril_indices triu_indices replication_pad1d reflection_pad3d _unique _unique2
+    unique_dim unique_consecutive unique_dim_consecutive embedding_renorm
+    _embedding_bag_forward_only bartlett_window blackman_window hamming_window hann_window
+    kaiser_window _resize_output record_stream
     """
 _NORMALISATIONS = """
     native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_functional
@@ -29,7 +37,13 @@ _NORMALISATIONS = """
     _batch_norm_with_update _batch_norm_no_update _fused_rms_norm linalg_vector_norm
     _softmax _log_softmax _safe_softmax var_mean std_mean cumsum logcumsumexp cumprod
     _weight_norm_interface norm _cdist_forward median mode kthvalue aminmax max min argmax argmin
-    nll_loss_forward nll_loss2d_forward mse_loss binary_cross_entropy
+    nll_loss_forward nll_loss2d_forward mse_loss binary_cross_entropy smooth_l1_loss huber_loss
+    binary_cross_entropy_with_logits soft_margin_loss multi_margin_loss _ctc_loss
+    multilabel_margin_loss_forward multilabel_margin_loss _batch_norm_with_update_functional
+    batch_norm_elemt batch_norm_stats batch_norm_update_stats batch_norm_gather_stats
+    batch_norm_gather_stats_with_counts renorm softmax log_softmax _masked_softmax native_norm dist
+    _logcumsumexp cummax cummin _cummax_helper _cummin_helper _aminmax nanmedian prod trace
+    count_nonzero _pdist_forward
     """
 _POOLS = """
     max_pool2d_with_indices max_pool3d_with_indices avg_pool1d avg_pool2d avg_pool3d
@@ -38,11 +52,32 @@ _POOLS = """
     _upsample_nearest_exact2d upsample_linear1d upsample_bilinear2d upsample_bicubic2d
     upsample_trilinear3d _upsample_bilinear2d_aa _upsample_bicubic2d_aa
     grid_sampler_2d grid_sampler_3d affine_grid_generator
-    torchvision::roi_align torchvision::roi_pool torchvision::nms
+    adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d fractional_max_pool3d max_unpool3d
+    _upsample_nearest_exact1d _upsample_nearest_exact3d _upsample_lanczos2d_aa
+    _grid_sampler_2d_cpu_fallback
+    torchvision::roi_align torchvision::roi_pool torchvision::ps_roi_align torchvision::ps_roi_pool
+    torchvision::nms
     """
-_ELEMENTWISE = "hardswish floor_divide bincount histc _assert_async"
-_GATES = "_thnn_fused_lstm_cell _thnn_fused_gru_cell native_dropout glu"
-_RANDOM = "bernoulli rand randn rand_like randn_like randint randperm uniform normal multinomial"
+_ELEMENTWISE = """
+    hardswish floor_divide bincount histc histogram isin allclose complex polar linalg_cross
+    _conj_physical _add_relu _prelu_kernel rrelu_with_noise rrelu_with_noise_functional
+    log_sigmoid_forward celu elu mish softplus softshrink hardshrink hardsigmoid hardtanh threshold
+    relu gelu leaky_relu _masked_scale masked_fill where heaviside copysign xlogy isnan isinf abs
+    add sub rsub mul div remainder eq ne lt le gt ge bitwise_and bitwise_or bitwise_xor
+    bitwise_left_shift bitwise_right_shift clone sum promote_types _transform_bias_rescale_qkv
+    _assert_async _assert_scalar _assert_tensor_metadata _functional_assert_async _print
+    _linalg_check_errors _is_all_true _is_any_true
+    fake_quantize_per_tensor_affine_cachemask fake_quantize_per_channel_affine_cachemask
+    _fake_quantize_per_tensor_affine_cachemask_tensor_qparams
+    _fake_quantize_learnable_per_tensor_affine _fake_quantize_learnable_per_channel_affine
+    _fused_moving_avg_obs_fq_helper _fused_moving_avg_obs_fq_helper_functional
+    quantize_per_tensor quantize_per_tensor_dynamic quantize_per_channel dequantize int_repr
+    """
+_GATES = "_thnn_fused_lstm_cell _thnn_fused_gru_cell native_dropout _fused_dropout glu"
+_RANDOM = """
+    bernoulli rand randn rand_like randn_like randint randint_like randperm random uniform normal
+    normal_functional log_normal multinomial exponential geometric cauchy poisson binomial
+    """
 _NO_MACS = set(f"{_COPIES} {_NORMALISATIONS} {_POOLS} {_ELEMENTWISE} {_GATES} {_RANDOM}".split())
 
 

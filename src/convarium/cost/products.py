@@ -109,6 +109,19 @@ def _mkldnn_rnn(op: Op) -> list[Product]:
     ]
 
 
+def _distances(op: Op) -> list[Product]:
+    """torch.cdist of many rows: (P, M) and (R, M), each with its norm and a one, multiplied."""
+    left, right = op.args[:2]
+    macs = prod(left.shape[:-1]) * right.shape[-2] * (left.shape[-1] + 2)
+    return [Product(macs, (left, right))]
+
+
+def _time_first_convolution(op: Op) -> list[Product]:
+    """conv_tbc: x (T, N, C), weight (k, C, O)."""
+    x, weight, out = op.args[0], op.args[1], op.outputs[0]
+    return [Product(out.shape[0] * out.shape[1] * prod(weight.shape), (x, weight))]
+
+
 def _trilinear(op: Op) -> list[Product]:
     """nn.Bilinear: (N, 1, I1, 1) x (1, O, I1, I2) x (N, 1, 1, I2) before the expansions."""
     first, weight, second = op.args[:3]
@@ -127,6 +140,8 @@ FORMULAS: dict[str, Formula] = {
     "convolution": _convolution,
     "_convolution": _convolution,
     "cudnn_convolution": _convolution,
+    "conv_tbc": _time_first_convolution,
+    "_euclidean_dist": _distances,
     "torchvision::deform_conv2d": _deform_conv,
     "mm": _mm,
     "bmm": _mm,

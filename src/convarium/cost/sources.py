@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from convarium.nets.build import build
 
 _FORMS = "a network of `convarium list`, torchvision:NAME, timm:NAME or path/to/file.py:function"
 _SIDE = 224  # where a library's network says nothing of its input
+_FRAMES = 16  # of a video: those of torchvision's printed operations
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +113,20 @@ def _torchvision(name: str, values: bool) -> Source:
 
     if name not in models.list_models():
         raise unknown_name("torchvision network", name, models.list_models())
-    options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
-    model = _made(lambda: models.get_model(name, weights=None, **options), values)
+    options: dict[str, Any] = {"weights": None}
+    if name in ("googlenet", "inception_v3"):
+        options["init_weights"] = False
+    # Detectors and segmenters would download a backbone's weights.
+    if "weights_backbone" in inspect.signature(models.get_model_builder(name)).parameters:
+        options["weights_backbone"] = None
+    with _told(f"torchvision:{name}"):
+        model = _made(lambda: models.get_model(name, **options), values)
     side = getattr(model, "image_size", None)
     if side is None:
         first = next(iter(models.get_model_weights(name)), None)
         side = getattr(first and first.transforms(), "crop_size", [_SIDE])[0]
-    return Source(f"torchvision:{name}", model, (3, side, side))
+    frames = (_FRAMES,) if name in models.list_models(module=models.video) else ()
+    return Source(f"torchvision:{name}", model, (3, *frames, side, side))
 
 
 def _timm(name: str, values: bool) -> Source:
@@ -127,7 +136,8 @@ def _timm(name: str, values: bool) -> Source:
         raise MissingExtraError(f"timm:{name} needs timm", "timm") from error
     if not timm.is_model(name):
         raise unknown_name("timm network", name, timm.list_models())
-    model = _made(lambda: timm.create_model(name, pretrained=False), values)
+    with _told(f"timm:{name}"):
+        model = _made(lambda: timm.create_model(name, pretrained=False), values)
     size = getattr(model, "pretrained_cfg", {}).get("input_size", (3, _SIDE, _SIDE))
     return Source(f"timm:{name}", model, tuple(size))
 
@@ -177,7 +187,7 @@ def _told(what: str) -> Iterator[None]:
         yield
     except ConvariumError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         step = error.__traceback__
         while step is not None and step.tb_next is not None:
             step = step.tb_next

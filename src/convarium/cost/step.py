@@ -18,8 +18,8 @@ from torch.nn.functional import cross_entropy
 
 from convarium.cost.workspace import cpu_workspace
 from convarium.errors import ConvariumError, InputError, unknown_name
-from convarium.trace.arguments import tensors
-from convarium.trace.attempts import WAYS, fake_tensors, first_way
+from convarium.trace.arguments import tensors_in
+from convarium.trace.attempts import WAYS, dtype_of, fake_tensors, first_way
 from convarium.trace.ledger import Ledger, RealLedger
 from convarium.trace.saved import SavedBytes
 from convarium.trace.shells import CPU, META, shell, shell_like
@@ -86,7 +86,7 @@ class StepRun:
         bare = way == "meta"
         self.model = twin_of(model, shell_like if bare else _real_like).train(mode == "train")
         self.step = step
-        self.inputs = [_zeros(shape, torch.float32, bare=bare)]
+        self.inputs = [_zeros(shape, dtype_of(model), bare=bare)]
         if step.training:
             self.inputs.append(_zeros(shape[:1], torch.int64, bare=bare))
         self.trained = [p for p in self.model.parameters() if p.requires_grad]
@@ -114,7 +114,7 @@ class StepRun:
             if loss.requires_grad:
                 self.kept = self._saved.rows()
                 self.ledger.phase = "backward"
-                torch.autograd.backward(loss, inputs=self.trained)
+                torch.autograd.backward(loss)
             self.ledger.phase = "step"
             self.ledger.reach(self.ledger.live + self._moment)
         return self
@@ -179,8 +179,11 @@ def _real_like(value: Tensor) -> Tensor:
 
 def _loss(outputs: Any, labels: Tensor) -> Tensor:
     """Cross-entropy of logits (N, classes), the sum of anything else; added up."""
-    logits = [t for t in tensors(outputs) if t.is_floating_point()]
-    losses = [cross_entropy(t, labels) if t.dim() == 2 else t.float().sum() for t in logits]
+    logits = [t for t in tensors_in(outputs) if t.is_floating_point()]
+    losses = [
+        cross_entropy(t, labels) if t.dim() == 2 and len(t) == len(labels) else t.float().sum()
+        for t in logits
+    ]
     if not losses:
         raise InputError("the network gives no tensor of floating point to train on.")
     return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
@@ -193,7 +196,7 @@ def _told(saved: SavedBytes) -> Iterator[None]:
         yield
     except ConvariumError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise TraceError(saved.path) from error
 
 

@@ -40,7 +40,9 @@ def cpu_workspace(name: str, args: tuple[Any, ...], out: Any) -> int:
 class _Conv(NamedTuple):
     """A convolution's tensors in oneDNN's layouts, in bytes; `columns` is that of torch's kernel.
 
-    `x`, `weight`, `y` are 0 where no copy is made.
+    `x`, `weight`, `y` are 0 where no copy is made. `lasts`: the input has its channels last, in
+    float32 too. `blocks` are then the bytes of a depthwise weight with a block by a block of
+    channels for each group, which its gradient takes beyond 3 x 3 taps.
     """
 
     x: int
@@ -50,20 +52,25 @@ class _Conv(NamedTuple):
     columns: int | None
     half: bool
     strided: bool
+    lasts: bool = False
+    blocks: int = 0
 
 
 def _read(x: Tensor, weight: Tensor, rest: Sequence[Any], y: Tensor | None = None) -> _Conv:
     """`rest` is stride, padding, dilation, transposed, output padding, groups."""
     stride, padding, dilation, transposed, _, groups = rest
     half = x.dtype == torch.bfloat16
-    side = y.shape[2:] if y is not None else _sides(x, weight, stride, padding, dilation)
     outputs = weight.shape[1] * groups if transposed else weight.shape[0]
     size, inputs = x.element_size(), x.shape[1]
+    lasts = x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last)
+    lasts = lasts and not x.is_contiguous()
+    wide = groups == inputs == outputs > 1 and max(weight.shape[2:]) > 3
+    side = y.shape[2:] if y is not None else _sides(x, weight, stride, padding, dilation)
     if not half and not _takes_onednn(x, weight, stride, dilation, groups):
         taps = prod(weight.shape[1:])
         plain = prod(weight.shape[2:]) == 1 and set(stride) == {1} and set(padding) == {0}
         columns = 0 if plain else x.shape[0] * taps * prod(side) * size
-        return _Conv(0, 0, 0, 0, columns, False, False)
+        return _Conv(0, 0, 0, 0, columns, False, False, lasts)
     blocked = not half and (groups == 1 or groups == inputs == outputs)
     in_block = _padded(inputs) if blocked else inputs
     out_block = _padded(outputs) if blocked else outputs
@@ -77,6 +84,8 @@ def _read(x: Tensor, weight: Tensor, rest: Sequence[Any], y: Tensor | None = Non
         columns=None,
         half=half,
         strided=max(stride) > 1 and groups == 1,
+        lasts=lasts and groups == 1,
+        blocks=4 * groups * _BLOCK**2 * prod(weight.shape[2:]) if lasts and wide else 0,
     )
 
 
@@ -122,7 +131,7 @@ def _forward(conv: _Conv, y: int) -> int:
 def _backward(conv: _Conv, out: Sequence[Tensor | None]) -> int:
     gx, gw = (_bytes(t) if t is not None else 0 for t in out[:2])
     if conv.columns is not None:
-        return gx + gw + conv.columns
+        return gx + gw * (2 if conv.lasts else 1) + conv.columns
     most = 0
     if gx:
         copies = 3 if conv.half or conv.strided else 2
@@ -130,6 +139,11 @@ def _backward(conv: _Conv, out: Sequence[Tensor | None]) -> int:
     if gw:
         inner = conv.y + conv.x_for_weight + conv.weight + _reduction(conv)
         most = max(most, gx + inner, gx + conv.weight + gw)
+        if conv.lasts:  # the weight and its gradient in both layouts
+            both = 0 if conv.half else gx + conv.y + 2 * (conv.weight + gw)
+            most = max(most, gx + inner + conv.weight, both)
+        if conv.blocks:
+            most = max(most, conv.blocks * (3 if conv.half else 2) // 2 + gx + conv.y + 2 * gw)
     return most
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from convarium.trace.rows import TensorSpec
@@ -30,9 +32,23 @@ def tensors(value: Any) -> list[Tensor]:
     return [t for v in value for t in tensors(v)]
 
 
+def tensors_in(outputs: Any) -> list[Tensor]:
+    """The tensors in what a module gives: as `tensors`, or the fields of a dataclass."""
+    if is_dataclass(outputs) and not isinstance(outputs, (type, dict)):
+        return tensors([getattr(outputs, field.name) for field in fields(outputs)])
+    return tensors(outputs)
+
+
 def spec(tensor: Tensor) -> TensorSpec:
-    """Shape, element size and gradient flag of a tensor."""
-    return TensorSpec(tuple(tensor.shape), tensor.element_size(), tensor.requires_grad)
+    """Shape, element size and gradient flag of a tensor.
+
+    Raises:
+        RuntimeError: it is nested, and so has no one shape.
+    """
+    if tensor.is_nested:
+        raise RuntimeError("a nested tensor has no one shape to count by; pad it instead")
+    grad = tensor.requires_grad and torch.is_grad_enabled()
+    return TensorSpec(tuple(tensor.shape), tensor.element_size(), grad)
 
 
 def specs_in(value: Any) -> list[TensorSpec]:

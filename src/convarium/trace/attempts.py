@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TypeVar
@@ -15,6 +16,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.parameter import is_lazy
 
 from convarium.errors import ConvariumError, InputError, UsageError
+from convarium.trace.keepsake import left_alone, members
 from convarium.trace.rows import TraceRow
 from convarium.trace.tracer import TraceError, trace
 
@@ -53,7 +55,8 @@ def trace_anyhow(
     """
 
     def attempt(way: str) -> list[TraceRow]:
-        with _as_it_was(model, mode):
+        model.train(mode == "train")
+        with _plain_attention() if way != device else nullcontext():
             return _trace_by(way, model, shape, grad)
 
     return first_way(attempt, model, shape, WAYS if device == "meta" else [device])
@@ -77,12 +80,13 @@ def first_way(
     if min(shape, default=0) < 1:
         size = "x".join(map(str, shape))
         raise UsageError(f"a picture of {size} is empty; every side and the batch must be >= 1.")
-    if any(is_lazy(t) for t in (*model.parameters(), *model.buffers())):
+    has = members(model)
+    if any(map(is_lazy, (*has.parameters, *has.buffers))):
         kind = type(model).__name__
         raise InputError(f"{kind} cannot be counted: a lazy layer has no shape. Run it once first.")
     for way in ways:
         try:
-            with random_state_kept():
+            with random_state_kept(), _room_for_hooks(), left_alone(model):
                 return attempt(way), way
         except ConvariumError:
             raise
@@ -93,22 +97,64 @@ def first_way(
 
 def _sentence(model: nn.Module, shape: tuple[int, ...], error: TraceError) -> str:
     where = f" in {error.path}" if error.path else ""
-    cause = " ".join(str(error.__cause__).split())
+    cause = _words(error.__cause__)
     size = "x".join(map(str, shape))
     text = f"{type(model).__name__}{where} cannot take a picture of {size}: {cause}"
     if isinstance(error.__cause__, TypeError) and "forward()" in cause:
-        text = f"{text.rstrip('.')}. {_WRAP}"
+        return f"{text.rstrip('.')}. {_WRAP}"
+    if isinstance(error.__cause__, _OTHER_INPUT) and not error.path:
+        return f"{text.rstrip('.')}. If it takes something else: {_WRAP[0].lower()}{_WRAP[1:]}"
     return text
+
+
+# What a module itself raises that looks for keys, pairs or targets in a picture.
+_OTHER_INPUT = (TypeError, LookupError, AttributeError, ValueError, AssertionError)
+
+
+def _words(error: BaseException | None) -> str:
+    """What an error says, with its kind where the words alone say little, as those of KeyError."""
+    words = " ".join(str(error).split())
+    if isinstance(error, SystemExit):
+        return f"it ends the program ({type(error).__name__} {words})"
+    return words if " " in words else f"{type(error).__name__} {words}".rstrip()
+
+
+@contextmanager
+def _room_for_hooks() -> Iterator[None]:
+    """Modules nested as deep as Python allows still run: hooks and copies call more."""
+    was = sys.getrecursionlimit()
+    sys.setrecursionlimit(10 * was)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(was)
+
+
+@contextmanager
+def _plain_attention() -> Iterator[None]:
+    """Transformers take no fast path, as on meta: it makes nested tensors of padded ones."""
+    was = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(was)
 
 
 def _trace_by(way: str, model: nn.Module, shape: tuple[int, ...], grad: bool) -> list[TraceRow]:
     device = "cpu" if way == "fake" else way
     with fake_tensors() if way == "fake" else nullcontext():
         try:
-            picture = torch.zeros(shape, device=device)
+            picture = torch.zeros(shape, dtype=dtype_of(model), device=device)
         except (RuntimeError, AssertionError) as error:  # no such device, or no room on it
             raise TraceError("") from error
         return trace(model, picture, grad=grad)
+
+
+def dtype_of(model: nn.Module) -> torch.dtype:
+    """Of the picture that a model takes: that of its first parameter with a fraction."""
+    kinds = (p.dtype for p in model.parameters() if p.is_floating_point() or p.is_complex())
+    return next(kinds, torch.get_default_dtype())
 
 
 @contextmanager
@@ -133,21 +179,3 @@ def random_state_kept() -> Iterator[None]:
     finally:
         random.setstate(python)
         np.random.set_state(numpy)
-
-
-@contextmanager
-def _as_it_was(model: nn.Module, mode: str) -> Iterator[None]:
-    """Runs in `mode`; puts back each submodule's own mode and the buffers."""
-    modes = {module: module.training for module in model.modules()}
-    written = model.buffers() if mode == "train" else ()
-    buffers = [(b, b.clone(), b._version) for b in written]
-    try:
-        model.train(mode == "train")
-        yield
-    finally:
-        for module, was in modes.items():
-            module.training = was
-        with torch.no_grad():
-            for buffer, value, version in buffers:
-                buffer.copy_(value)
-                torch._C._autograd._unsafe_set_version_counter((buffer,), (version,))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import reduce
 from math import prod
 from typing import Any
@@ -16,7 +15,6 @@ Box = tuple[Reach, Reach]  # along rows, along columns
 Ids = np.ndarray[Any, Any]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Field:
     """Where each map of a (..., H, W) tensor looks.
 
@@ -25,8 +23,11 @@ class Field:
     mean the whole picture, or that the trace cannot tell.
     """
 
-    boxes: tuple[Box, ...]
-    ids: Ids | None = None
+    __slots__ = ("_sides", "boxes", "ids")
+
+    def __init__(self, boxes: tuple[Box, ...], ids: Ids | None = None) -> None:
+        self.boxes, self.ids = boxes, ids
+        self._sides: list[float] = []  # of the boxes, once asked for
 
     @property
     def whole(self) -> bool:
@@ -36,18 +37,24 @@ class Field:
     @property
     def side(self) -> int:
         """The largest side over maps and axes, in input pixels."""
-        return int(max(map(_side, self.boxes)))
+        return int(max(self._all_sides()))
 
     @property
     def least(self) -> int:
         """The side of the map that sees least, along its longer axis."""
-        return int(min(map(_side, self.boxes)))
+        return int(min(self._all_sides()))
 
     @property
     def axis(self) -> Reach:
         """The longer axis of the largest box."""
-        rows, columns = max(self.boxes, key=_side)
-        return rows if rows.side >= columns.side else columns
+        sides = self._all_sides()
+        rows, columns = self.boxes[sides.index(max(sides))]
+        return rows if rows == columns or rows.side >= columns.side else columns
+
+    def _all_sides(self) -> list[float]:
+        if not self._sides:
+            self._sides = [_side(box) for box in self.boxes]
+        return self._sides
 
     def each(self, change: Callable[[Reach, int], Reach]) -> Field:
         """Every box changed along axis 0 (rows) and axis 1 (columns)."""
@@ -152,7 +159,8 @@ def _box_of_all(boxes: list[Box]) -> Box | tuple[()] | None:
 
 
 def _side(box: Box) -> float:
-    return max(box[0].side, box[1].side)
+    rows, columns = box
+    return rows.side if rows == columns else max(rows.side, columns.side)
 
 
 def _tidy(boxes: tuple[Box, ...], ids: Ids) -> Field:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
+# Plain classes: writing these as dataclasses takes 2 ms of an import that may take 10.
 
-@dataclass(frozen=True, slots=True)
+
 class TensorSpec:
     """What cost formulas need of a tensor.
 
@@ -15,17 +15,20 @@ class TensorSpec:
     gradients.
     """
 
-    shape: tuple[int, ...]
-    itemsize: int
-    grad: bool = False
+    __slots__ = ("grad", "itemsize", "shape")
+
+    def __init__(self, shape: tuple[int, ...], itemsize: int, grad: bool = False) -> None:
+        self.shape, self.itemsize, self.grad = shape, itemsize, grad
 
     @property
     def nbytes(self) -> int:
         """Bytes of the tensor when it is stored densely."""
         return self.itemsize * prod(self.shape)
 
+    def __repr__(self) -> str:
+        return f"TensorSpec({self.shape}, {self.itemsize}, {self.grad})"
 
-@dataclass(frozen=True, slots=True)
+
 class Op:
     """One call of an operator that reached the dispatcher.
 
@@ -35,15 +38,26 @@ class Op:
     itself declares it. `in_place` says that it writes into one of its arguments.
     """
 
-    name: str
-    nature: str
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    outputs: tuple[TensorSpec, ...]
-    in_place: bool = False
+    __slots__ = ("args", "in_place", "kwargs", "name", "nature", "outputs")
+
+    def __init__(
+        self,
+        name: str,
+        nature: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        outputs: tuple[TensorSpec, ...],
+        *,
+        in_place: bool = False,
+    ) -> None:
+        self.name, self.nature = name, nature
+        self.args, self.kwargs = args, kwargs
+        self.outputs, self.in_place = outputs, in_place
+
+    def __repr__(self) -> str:
+        return f"Op({self.name!r}, {self.args}, {self.kwargs}, {self.outputs})"
 
 
-@dataclass(slots=True, eq=False)
 class TraceRow:
     """One call of a leaf module (`kind` is its class) or of a bare operator (`kind` is its name).
 
@@ -57,15 +71,24 @@ class TraceRow:
     that feed this one, in the order met, as keys.
     """
 
-    name: str
-    kind: str
-    call: int
-    output_shape: tuple[int, ...] = ()
-    output_bytes: int = 0
-    params: int = 0
-    ops: list[Op] = field(default_factory=list)
-    receptive_field: int | None = None
-    receptive_field_min: int | None = None
-    stride: float | None = None
-    offset: float | None = None
-    inputs: dict[int, None] = field(default_factory=dict)
+    def __init__(
+        self,
+        name: str,
+        kind: str,
+        call: int,
+        output_shape: tuple[int, ...] = (),
+        *,
+        params: int = 0,
+        ops: list[Op] | None = None,
+    ) -> None:
+        self.name, self.kind, self.call = name, kind, call
+        self.output_shape, self.output_bytes = output_shape, 0
+        self.params, self.ops = params, [] if ops is None else ops
+        self.receptive_field: int | None = None
+        self.receptive_field_min: int | None = None
+        self.stride: float | None = None
+        self.offset: float | None = None
+        self.inputs: dict[int, None] = {}
+
+    def __repr__(self) -> str:
+        return f"TraceRow({self.name!r}, {self.kind!r}, {self.call}, {self.output_shape})"

@@ -38,7 +38,8 @@ class SavedBytes:
     def __init__(self, model: nn.Module, apart: Iterable[Tensor]) -> None:
         self._paths = {id(m): path for path, m in model.named_modules()}
         self.path = ""  # of the innermost module whose forward has not ended well
-        self._stack: list[tuple[str, Key | None]] = []
+        # Of each module that runs its path, its row, and the error in whose handler it is called.
+        self._stack: list[tuple[str, Key | None, BaseException | None]] = []
         self._calls: Counter[str] = Counter()
         self._nodes: dict[int, Key] = {}  # the bare operator that made the node of that number
         self._seen = {key: weakref.ref(s) for t in apart for key, s in [_storage(t)]}
@@ -96,12 +97,12 @@ class SavedBytes:
         row = self._row()
         if row is None and next(module.children(), None) is None:
             row = self._new(path or kind)
-        self._stack.append((path, row))
+        self._stack.append((path, row, sys.exc_info()[1]))
         self.path = path
 
     def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
-        self._stack.pop()
-        if sys.exc_info()[0] is None:  # the hook also runs when the forward pass raised
+        *_, handled = self._stack.pop()
+        if sys.exc_info()[1] is handled:  # the hook also runs when the forward pass raised
             self.path = self._stack[-1][0] if self._stack else ""
 
     def _new(self, name: str) -> Key:

@@ -24,7 +24,24 @@ def shortcut(name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
         x, channels = args[0], args[0].shape[1] if args[5] else 0
         like = x if args[1] is None else args[1]  # of half a float, the statistics are whole ones
         return torch.empty_like(x), like.new_empty(channels), like.new_empty(channels)
+    if _PRODUCTS.get(name) == len(args) and "out" not in kwargs:
+        bias = args[0] if len(args) > 2 else None
+        return _product(args[-2], args[-1], bias)
     return None
+
+
+_PRODUCTS = {"mm": 2, "bmm": 2, "addmm": 3}  # arguments
+
+
+def _product(left: Tensor, right: Tensor, bias: Tensor | None) -> Tensor | None:
+    """A matrix, or a stack of them, times another; a bias that has a value a column is added."""
+    rows, columns = left.shape[:-1], right.shape[-1:]
+    plain = left.dim() == right.dim() and left.shape[:-2] == right.shape[:-2]
+    if not plain or left.shape[-1] != right.shape[-2] or left.dtype != right.dtype:
+        return None
+    if bias is not None and (bias.shape != columns or bias.dtype != left.dtype):
+        return None
+    return left.new_empty((*rows, *columns))
 
 
 def _same_as_first(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:

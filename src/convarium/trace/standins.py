@@ -1,4 +1,4 @@
-"""Empty tensors of the tracing device in place of those that live elsewhere."""
+"""Tensors of the tracing device in place of the user's: empty ones on meta, else copies."""
 
 from __future__ import annotations
 
@@ -8,42 +8,79 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from convarium.trace.arguments import replace, tensors
+
 
 class StandIns:
-    """Replaces foreign tensors as they pass, each always by the same stand-in.
+    """Replaces the user's tensors as they pass, each always by the same stand-in.
 
-    The user's tensors are neither copied, moved nor written to: in-place operators change the
-    stand-in. A trainable tensor and its stand-in count as one. What a forward pass makes on another
-    device stays there, such as a random draw that it reads, until it meets the tracing device.
+    They are neither moved nor written to: in-place operators change the stand-in. Those of the meta
+    device pass as they are when the trace is on meta: they have no values to lose. A trainable
+    tensor and its stand-in count as one. What a forward pass makes on another device stays there,
+    such as a random draw that it reads, until it meets the tracing device.
+
+    Args:
+        device: to trace on.
+        trainable: the model's parameters.
+        fixed: its buffers.
+        loose: tensors that modules hold otherwise; on meta they stay as they are until they are
+            written to, for they may hold sizes that the forward pass reads.
     """
 
     def __init__(
-        self, device: torch.device, trainable: Sequence[Tensor], fixed: Sequence[Tensor] = ()
+        self,
+        device: torch.device,
+        trainable: Sequence[Tensor],
+        fixed: Sequence[Tensor] = (),
+        loose: Sequence[Tensor] = (),
     ) -> None:
         self._device = device
         self._originals = {id(p): id(p) for p in trainable}
         self._stand_ins: dict[int, Tensor] = {}
-        self._keep: list[Tensor] = [*trainable, *fixed]  # an id means one tensor while it lives
-        self._own = {id(t) for t in self._keep}
+        self._keep: list[Tensor] = [*trainable, *fixed, *loose]  # an id means one while it lives
+        on_meta = device.type == "meta"
+        self._own = {id(t) for t in (self._keep[: -len(loose) or None] if on_meta else self._keep)}
+        self._loose = {_storage(t) for t in loose if t.device != device} if on_meta else set()
 
-    def needed(self, values: Sequence[Tensor]) -> bool:
-        """Whether an operator on `values` is to run on the tracing device."""
-        return any(value.device == self._device or id(value) in self._own for value in values)
+    def placed(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], *, writes: bool
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """An operator's arguments as the tracing device takes them.
+
+        Those of an operator that has nothing to do there stay as they are. One that `writes` never
+        gets the user's own.
+        """
+        given = [*tensors(args), *tensors(kwargs)]
+        if writes and self._loose:
+            loose = [t for t in given if t.device != self._device and _storage(t) in self._loose]
+            self._own.update(map(id, loose))
+            self._keep += loose
+        if not any(value.device == self._device or id(value) in self._own for value in given):
+            return args, kwargs
+        return replace(args, self.of), {k: replace(v, self.of) for k, v in kwargs.items()}
 
     def of(self, value: Tensor) -> Tensor:
-        """The stand-in of a foreign tensor; one of the tracing device comes back as it is."""
-        if value.device == self._device:
+        """The stand-in of a tensor; one of the tracing device that nobody else has is its own."""
+        here = value.device == self._device
+        if here and (value.device.type == "meta" or id(value) not in self._own):
             return value
         key = id(value)
         if key not in self._stand_ins:
-            twin = torch.empty_strided(
-                value.shape, value.stride(), dtype=value.dtype, device=self._device
-            )
+            twin = self._twin(value)
             if key in self._originals:
                 self._originals[id(twin)] = key
             self._stand_ins[key] = twin
             self._keep.append(value)
         return self._stand_ins[key]
+
+    def _twin(self, value: Tensor) -> Tensor:
+        """Empty on meta, zeros for one that has no values, a copy elsewhere."""
+        if self._device.type != "meta" and value.device.type != "meta":
+            return value.detach().to(self._device, copy=True)
+        twin = torch.empty_strided(
+            value.shape, value.stride(), dtype=value.dtype, device=self._device
+        )
+        return twin if self._device.type == "meta" else twin.zero_()
 
     def alias(self, source: Tensor, views: Sequence[Tensor]) -> None:
         """Notes that `views` are of `source`: of a trainable tensor, they count as that tensor.
@@ -56,3 +93,7 @@ class StandIns:
     def original(self, value: Any) -> int | None:
         """The identity of the trainable tensor behind `value`, None for any other value."""
         return self._originals.get(id(value))
+
+
+def _storage(value: Tensor) -> int:
+    return value.untyped_storage()._cdata

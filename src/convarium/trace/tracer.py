@@ -23,8 +23,10 @@ from torch.nn.modules.module import (
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from convarium.errors import ConvariumError
-from convarium.trace.arguments import replace, spec, tensors
+from convarium.trace.arguments import spec, tensors, tensors_in
 from convarium.trace.fields import FieldMap
+from convarium.trace.hidden import Gradients
+from convarium.trace.keepsake import members
 from convarium.trace.rows import Op, TraceRow
 from convarium.trace.shapes import shortcut
 from convarium.trace.standins import StandIns
@@ -41,15 +43,15 @@ def trace(model: nn.Module, *inputs: Tensor, grad: bool = False) -> list[TraceRo
     Raises:
         TraceError: the forward pass raised.
     """
-    tracer = _Tracer(model, inputs)
+    tracer = _Tracer(model, inputs, grad)
     try:
         with torch.set_grad_enabled(grad), _module_stack(tracer), tracer:
-            model(*inputs)
+            outputs = model(*inputs)
     except ConvariumError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise TraceError(tracer.path) from error
-    return tracer.finish()
+    return tracer.finish(tensors_in(outputs))
 
 
 class TraceError(Exception):
@@ -73,21 +75,25 @@ def _module_stack(tracer: _Tracer) -> Iterator[None]:
 
 
 class _Frame(NamedTuple):
-    """A module whose forward runs: `row` is set for a leaf, `inside_leaf` for what it calls."""
+    """A module whose forward runs: `row` is set for a leaf, `inside_leaf` for what it calls.
+
+    `handled` is the error in whose handler the call stands.
+    """
 
     path: str
     inside_leaf: bool
     row: TraceRow | None
+    handled: BaseException | None
 
 
 class _Tracer(TorchDispatchMode):
-    def __init__(self, model: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    def __init__(self, model: nn.Module, inputs: tuple[Tensor, ...], grad: bool) -> None:
         super().__init__()
-        self._trainable = list(model.parameters())
+        _, self._trainable, buffers, _, loose = members(model)
         self._sizes = {id(p): p.numel() for p in self._trainable}
         self._on_meta = inputs[0].device.type == "meta"
-        self._stand_ins = StandIns(inputs[0].device, self._trainable, list(model.buffers()))
-        self._fields = FieldMap(inputs)
+        self._stand_ins = StandIns(inputs[0].device, self._trainable, buffers, loose)
+        self._gradients, self._fields = Gradients(grad), FieldMap(inputs)
         self._paths = {id(m): path for path, m in model.named_modules()}
         self.path = ""  # of the innermost module whose forward has not ended well
         self._stack: list[_Frame] = []
@@ -107,33 +113,32 @@ class _Tracer(TorchDispatchMode):
             row = self._new_row(path or kind, kind)
             for p in module.parameters(recurse=False):
                 self._count(p, row)
-        self._stack.append(_Frame(path, is_leaf or inside_leaf, row))
+        self._stack.append(_Frame(path, is_leaf or inside_leaf, row, sys.exc_info()[1]))
         self.path = path
 
     def leave(self, module: nn.Module, args: Any, output: Any) -> None:
-        row = self._stack.pop().row
-        if sys.exc_info()[0] is not None:
+        frame = self._stack.pop()
+        if sys.exc_info()[1] is not frame.handled:
             return  # the hook also runs when the forward pass raised: `path` keeps the place
         self.path = self._stack[-1].path if self._stack else ""
-        if row is not None:
-            self._set_output(row, tensors(output))
+        if frame.row is not None:
+            self._set_output(frame.row, tensors_in(output))
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func.namespace == "prim":  # asks a tensor for its device or type
+        if func.namespace in ("prim", "profiler"):  # asks a tensor for its device; names a span
             return func(*args, **kwargs)
         name, nature = _identity(func)
-        specs = replace(args, spec), {k: replace(v, spec) for k, v in kwargs.items()}
-        if self._stand_ins.needed(tensors(args) + tensors(kwargs)):
-            args = replace(args, self._stand_ins.of)
-            kwargs = {k: replace(v, self._stand_ins.of) for k, v in kwargs.items()}
+        given, specs = (args, kwargs), self._gradients.specs(args, kwargs)
+        args, kwargs = self._stand_ins.placed(args, kwargs, writes=func._schema.is_mutable)
         out = shortcut(name, func, args, kwargs) if self._on_meta else None
         if out is None:
             out = func(*args, **kwargs)
         outputs, used = tensors(out), tensors(args) + tensors(kwargs)
-        op = Op(name, nature, *specs, tuple(map(spec, outputs)), func._schema.is_mutable)
+        op = Op(name, nature, *specs, tuple(map(spec, outputs)), in_place=func._schema.is_mutable)
+        self._gradients.made(op, *given, outputs)
         self._fields.carry(name, op.args, used, outputs)
         if nature == "view" and used:
             self._stand_ins.alias(used[0], outputs)
@@ -145,8 +150,9 @@ class _Tracer(TorchDispatchMode):
         self._connect(row, used, outputs)
         return out
 
-    def finish(self) -> list[TraceRow]:
+    def finish(self, outputs: list[Tensor]) -> list[TraceRow]:
         """The rows, with one more for parameters that the forward pass never used."""
+        self._gradients.settle(outputs)
         unused = TraceRow("(unused parameters)", "unused", 0)
         for p in self._trainable:
             self._count(p, unused)

@@ -43,7 +43,7 @@ def contestants(
     words: Sequence[str],
     *,
     against: Sequence[str] = (),
-    input_size: tuple[int, int, int] | None = None,
+    input_size: tuple[int, ...] | None = None,
     tell: Callable[[str], None] = lambda text: None,
 ) -> list[Contestant]:
     """The networks that words name, each followed by its equals in the libraries of `against`.
@@ -64,7 +64,9 @@ def contestants(
     found: dict[str, Contestant] = {}
     first = ""
     for word in dict.fromkeys(words):
-        one = _contestant(find(word, input_size and input_size[0], values=True), input_size)
+        one = _contestant(
+            find(word, input_size[0] if input_size else None, values=True), input_size
+        )
         first = first or one.name
         found.setdefault(one.name, _based(one, first))
         for peer in _peers(one.name, against, tell):

@@ -58,6 +58,22 @@ def test_torchvisions_extractor(name, side, stage, maps) -> None:
     assert height == maps[1:]
 
 
+@pytest.mark.parametrize("name", ["vgg_a_32px", pytest.param("vgg_d", marks=pytest.mark.slow)])
+def test_torchvisions_extractor_gives_every_layer_of_vgg_by_its_name(name: str) -> None:
+    """Its names strip "_1" from torch's own layers and count anew; maps of the forward pass tell."""
+    from torchvision.models.feature_extraction import create_feature_extractor
+
+    model = convarium.create_model(name).eval()
+    x = torch.randn(1, 3, *2 * (224 if name == "vgg_d" else 32,))
+    paths = [f"features.{layer}" for layer, _ in model.features.named_children()]
+    extractor = create_feature_extractor(model, paths, suppress_diff_warning=True).eval()
+    with torch.no_grad():
+        found = extractor(x)
+        for layer, module in model.features.named_children():
+            x = module(x)
+            assert torch.equal(found[f"features.{layer}"], x), layer
+
+
 def test_maps_are_those_of_the_forward_pass() -> None:
     model = convarium.create_model("squeezenet1_1").eval()
     x = torch.randn(1, 3, 64, 64)

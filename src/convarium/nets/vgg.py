@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from convarium.blocks.init import gaussian, he, weight_layers
 from convarium.blocks.inputs import check_map, check_picture
 from convarium.blocks.lrn import LocalResponseNorm
+from convarium.blocks.numbered import Conv2d, ReLU
 
 TABLE_1 = {
     "A": "64 M 128 M 256 256 M 512 512 M 512 512 M",
@@ -94,7 +95,7 @@ def _rows(column: str, in_channels: int) -> OrderedDict[str, nn.Module]:
         else:
             kernel, width = (1, int(word[2:])) if word.startswith("1x") else (3, int(word))
             name = f"{stage}_{position}"
-            rows[f"conv{name}"] = nn.Conv2d(in_channels, width, kernel, padding=kernel // 2)
-            rows[f"relu{name}"] = nn.ReLU()
+            rows[f"conv{name}"] = Conv2d(in_channels, width, kernel, padding=kernel // 2)
+            rows[f"relu{name}"] = ReLU()
             in_channels, position = width, position + 1
     return rows

@@ -73,7 +73,7 @@ def test_lenet5_has_the_papers_parameters(settings: Make) -> None:
 
 
 def test_what_no_counter_measures_has_its_reason(settings: Make) -> None:
-    result = run(settings(models=("lenet5",)))[0].results[0]
+    result = run(settings(models=("lenet_caffe",)))[0].results[0]
     for name in ("joules_per_image", "peak_bytes"):
         value, reason = getattr(result, name), result.unavailable.get(name)
         assert (value is None) == (reason is not None)
@@ -101,16 +101,20 @@ def test_a_finished_race_is_told_again_without_training(settings: Make) -> None:
 
 
 def test_fresh_trains_again(settings: Make) -> None:
-    run(settings(models=("lenet5",)))
-    assert kept(run(settings(models=("lenet5",), fresh=True))[1]) == ()
+    run(settings(models=("lenet_caffe",)))
+    assert kept(run(settings(models=("lenet_caffe",), fresh=True))[1]) == ()
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"epochs": 2}, {"threads": 2}])
-def test_another_race_in_the_folder_keeps_nothing(
-    settings: Make, change: dict[str, object]
-) -> None:
-    run(settings(models=("lenet5",)))
-    assert kept(run(settings(models=("lenet5",), **change))[1]) == ()
+def test_another_race_has_another_key(settings: Make, change: dict[str, object]) -> None:
+    assert (
+        entrant("lenet5", few(), settings()).key != entrant("lenet5", few(), settings(**change)).key
+    )
+
+
+def test_another_race_in_the_folder_keeps_nothing(settings: Make) -> None:
+    run(settings(models=("lenet_caffe",)))
+    assert kept(run(settings(models=("lenet_caffe",), seed=1))[1]) == ()
 
 
 @pytest.mark.parametrize(
@@ -171,7 +175,7 @@ def test_a_race_in_which_all_fail_is_an_error(
 
 
 def test_minutes_replace_epochs(settings: Make) -> None:
-    done, _ = run(settings(models=("lenet5",), epochs=None, minutes=0.002))
+    done, _ = run(settings(models=("lenet_caffe",), epochs=None, minutes=0.002))
     assert done.results[0].train_seconds >= 0.12
 
 
@@ -235,7 +239,7 @@ def test_another_line_up_keeps_the_folders_others_for_the_report(settings: Make)
 
 
 def test_earlier_networks_of_other_settings_are_not_of_the_report(settings: Make) -> None:
-    run(settings(models=("lenet5",), seed=1))
+    run(settings(models=("lenet_caffe",), seed=1))
     second, _ = run(settings(models=("lenet_caffe",)))
     assert second.earlier == ()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -29,13 +30,23 @@ def few_digits(spec: str, **asked: int) -> Dataset:
     return replace(digits, train=digits.train.subset(range(64)), test=digits.test.subset(range(30)))
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home folder with the record of a small training."""
+    home, out = tmp_path_factory.mktemp("trained"), tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CONVARIUM_HOME", str(home))
+        patch.setattr(single, "load_dataset", few_digits)
+        assert main(["train", "lenet_caffe", "--data", "digits", *PLAIN, "--out", str(out)]) == 0
+    return home
+
+
 @pytest.fixture
-def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> Path:
+def log(trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> Path:
     """The log of a small training, which is in the records."""
     for module in (single, repetition):
         monkeypatch.setattr(module, "load_dataset", few_digits)
-    out = tmp_path / "run"
-    assert main(["train", "lenet5", "--data", "digits", *PLAIN, "--out", str(out)]) == 0
+    shutil.copytree(trained, home(), dirs_exist_ok=True)
     capsys.readouterr()
     return next((home() / "runs").glob("*.jsonl"))
 
@@ -50,8 +61,8 @@ def change(log: Path, event: str, how: Change) -> None:
 
 
 def rerun(capsys: Capture, exit_code: int = 0) -> dict[str, Any]:
-    """The only comparison of `rerun lenet5 --json`."""
-    assert main(["rerun", "lenet5", "--json"]) == exit_code
+    """The only comparison of `rerun lenet_caffe --json`."""
+    assert main(["rerun", "lenet_caffe", "--json"]) == exit_code
     (told,) = json.loads(capsys.readouterr().out)["comparisons"]
     return dict(told)
 
@@ -112,13 +123,13 @@ def test_a_training_for_minutes_does_not_repeat(log: Path, capsys: Capture) -> N
 
 def test_other_pictures_than_then_are_refused(log: Path, capsys: Capture) -> None:
     change(log, "start", lambda event: event.update(data_fingerprint="0" * 64))
-    assert main(["rerun", "lenet5"]) == 3
+    assert main(["rerun", "lenet_caffe"]) == 3
     assert "is not what it was: fingerprint 000000000000" in capsys.readouterr().err
 
 
 def test_pictures_that_are_gone_are_named(log: Path, capsys: Capture) -> None:
     change(log, "start", lambda event: event.update(data_place="/no/such/folder"))
-    assert main(["rerun", "lenet5"]) == 3
+    assert main(["rerun", "lenet_caffe"]) == 3
     assert "/no/such/folder" in capsys.readouterr().err
 
 
@@ -149,7 +160,7 @@ def test_a_record_that_cannot_be_repeated_says_why(
     log: Path, capsys: Capture, field: str, value: object, hint: str
 ) -> None:
     change(log, "result", lambda event: event["result"].update({field: value}))
-    assert main(["rerun", "lenet5"]) == 3
+    assert main(["rerun", "lenet_caffe"]) == 3
     captured = capsys.readouterr()
     assert hint in captured.err
     assert captured.out == ""

@@ -13,22 +13,12 @@ from convarium.cost.table import FOLDER, Layer, Repeat, index, layers, totals, u
 from convarium.errors import UsageError
 from convarium.facts import model_facts
 from convarium.trace import Op, TensorSpec, TraceRow
+from long_networks import marked
 
-# Tracing these takes seconds each; their totals are checked by the networks' own tests.
-LONG = frozenset(
-    """
-    resnet1202_cifar preact_resnet1001 stochastic_depth_1202 densenet_100_12_cifar
-    densenet_100_24_cifar densenet_bc_250_24_cifar densenet_bc_190_40_cifar densenet264
-    densenet201 densenet169 densenet161 fractalnet_thin_c6
-    """.split()
-)
 SIZE = 250_000  # bytes a file may have
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=pytest.mark.slow if n in LONG else ()) for n in catalog.CATALOG],
-)
+@pytest.mark.parametrize("name", marked(catalog.CATALOG))
 def test_the_table_is_fresh(name: str) -> None:
     line, text = as_json(*entry(name))
     shipped = json.loads((FOLDER / "index.json").read_text("utf-8"))

@@ -60,7 +60,7 @@ def test_torchvisions_extractor(name, side, stage, maps) -> None:
 
 @pytest.mark.parametrize("name", ["vgg_a_32px", pytest.param("vgg_d", marks=pytest.mark.slow)])
 def test_torchvisions_extractor_gives_every_layer_of_vgg_by_its_name(name: str) -> None:
-    """Its names strip "_1" from torch's own layers and count anew; maps of the forward pass tell."""
+    """Of torch's own layers it strips "_1" and counts anew; the forward pass tells them apart."""
     from torchvision.models.feature_extraction import create_feature_extractor
 
     model = convarium.create_model(name).eval()

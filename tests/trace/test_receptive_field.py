@@ -123,7 +123,20 @@ FAMILIES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "path", "side"), FAMILIES, ids=str)
+# The default run leaves out those whose oracle takes seconds.
+LONG = frozenset(
+    """
+    alexnet_2gpu zfnet googlenet resnet18_b preact_resnet164 wrn_16_4 resnext50_32x4d
+    stochastic_depth_110 densenet121 squeezenet1_1 mobilenet_v1_025_224
+    """.split()
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "side"),
+    [pytest.param(*row, marks=pytest.mark.slow if row[0] in LONG else ()) for row in FAMILIES],
+    ids=str,
+)
 def test_every_family(name: str, path: str, side: int) -> None:
     rows = convarium.measure_cost(name).rows
     row = [r for r in rows if r.name == path or r.name.startswith(f"{path}.")][-1]

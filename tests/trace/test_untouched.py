@@ -16,6 +16,7 @@ from convarium.errors import InputError
 torchvision = pytest.importorskip("torchvision")
 
 # One or more of each family; those that would fill the machine's memory are built on meta.
+# The default run takes some of each way; `make test-slow` all.
 ON_CPU = """
     squeezenet1_0 squeezenet1_1 mobilenet_v2 mobilenet_v3_small mobilenet_v3_large mnasnet0_5
     mnasnet0_75 mnasnet1_0 mnasnet1_3 shufflenet_v2_x0_5 shufflenet_v2_x1_0 shufflenet_v2_x1_5
@@ -26,6 +27,12 @@ ON_META = """
     alexnet vgg11 vgg11_bn vgg13 vgg16 vgg16_bn vgg19 resnet34 resnet50 resnet101 resnet152
     resnext50_32x4d resnext101_32x8d wide_resnet50_2 wide_resnet101_2 densenet161 densenet169
     densenet201 convnext_tiny efficientnet_b1 efficientnet_v2_s
+    """.split()
+
+
+BY_DEFAULT = """
+    squeezenet1_1 mobilenet_v3_small shufflenet_v2_x0_5 resnet18 alexnet vgg11_bn resnet50
+    convnext_tiny
     """.split()
 
 
@@ -76,7 +83,12 @@ def sample(t: Tensor) -> list[float]:
     return [] if t.is_meta else t.detach().flatten()[:100].double().tolist()
 
 
-@pytest.fixture(params=[*ON_CPU, *ON_META])
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=() if name in BY_DEFAULT else pytest.mark.slow)
+        for name in (*ON_CPU, *ON_META)
+    ]
+)
 def model(request: pytest.FixtureRequest) -> nn.Module:
     return build(request.param)
 

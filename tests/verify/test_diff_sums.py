@@ -12,6 +12,7 @@ import convarium
 from convarium import catalog
 from convarium.verify.diff_summary import summary
 from convarium.verify.difference import Difference
+from long_networks import LONG
 
 # Neighbours in the catalog are often kin, those far apart are not: both must add up.
 NAMES = convarium.list_models()
@@ -69,7 +70,10 @@ def assert_adds_up(found: Difference, params: int, macs: int) -> None:
     assert sorted(names) == sorted(unit.name for unit in found.b.units)
 
 
-@pytest.mark.parametrize(("a", "b"), PAIRS)
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [pytest.param(*pair, marks=pytest.mark.slow if LONG & set(pair) else ()) for pair in PAIRS],
+)
 def test_two_networks(a: str, b: str) -> None:
     found = convarium.diff(a, b)
     params, macs = found.b.params - found.a.params, found.b.macs - found.a.macs

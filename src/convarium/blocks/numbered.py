@@ -6,7 +6,7 @@ from torch import nn
 
 
 class Conv2d(nn.Conv2d):
-    """torch's own. Torchvision's `create_feature_extractor` looks into modules that are not torch's.
+    """torch's own, of another package: torchvision's `create_feature_extractor` looks into those.
 
     Of torch's it strips "_1" from the name and counts anew, so that `features.conv3_1` would give
     the maps of conv3_2.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields, replace
+from math import inf
 
 import pytest
 
@@ -68,9 +69,31 @@ def test_the_rate_rises_then_falls_to_0_along_lines() -> None:
     assert recipe.lr_at(0.25, Length(1, 10)) == pytest.approx(0.4)
 
 
+@pytest.mark.parametrize(
+    ("length", "schedule", "batches", "ends"),
+    [
+        ({"epochs": 2}, "step 0.1 at 2,3 epochs", inf, "ends at 2"),
+        ({"epochs": 2}, "step 0.1 at 1,3 epochs", inf, ""),
+        ({"epochs": 2}, "step 0.5 every 8 epochs", inf, "ends at 2"),
+        ({"epochs": 20}, "step 0.1 at 32000,48000 iterations", 391, "ends at 7820"),
+        ({"epochs": 20}, "step 0.1 at 32000,48000 iterations", inf, ""),  # nobody knows
+        ({"epochs": 90}, "step 0.1 at 32000,48000 iterations", 391, ""),
+        ({"iterations": 50}, "rates 0.1 0.01 at 3 epochs", 40, "ends at 1.25"),
+        ({"iterations": 50}, "rates 0.1 0.01 at 3 epochs", inf, ""),
+        ({"iterations": 50}, "linear to 0", 40, ""),
+    ],
+)
+def test_a_schedule_whose_first_place_lies_behind_the_end_is_told(
+    length: dict[str, int], schedule: str, batches: float, ends: str
+) -> None:
+    told = Recipe("r", lr=0.1, schedule=schedule, **length).unmoved(batches)
+    assert bool(told) == bool(ends)
+    assert ends in told
+
+
 def test_a_record_keeps_values_and_sources() -> None:
     kept = recipe_for("lenet5", "small").to_dict()
-    assert kept["epochs"] == 20
+    assert kept["epochs"] == 14
     assert kept["sources"]["weight_decay"].startswith("AlexNet")
 
 

@@ -190,6 +190,8 @@ class _Single:
             plan = plan_words(training.plan)
             self.tell(_recipe_words(one))
             self.tell(differing(one.recipe, one.name))
+            if unmoved := one.recipe.unmoved(len(training.batches)):
+                self.tell(unmoved)
             self.listen(NetworkStarted(one.name, 1, one.epochs, settings.minutes, plan, 1.0))
             weights = self._out / WEIGHTS
             result = one.run(training, weights, self._follow(log, board))

@@ -97,7 +97,7 @@ class Watcher:
         self.finished = len(event.kept)
         sizes = f"{event.train_size:,} pictures to train on, {event.test_size:,} to test"
         many = len(event.models)
-        who = "1 network races" if many == 1 else f"{many} networks race"
+        who = f"{event.models[0]} trains" if many == 1 else f"{many} networks race"
         self._line(f"{who} on {event.data}: {sizes}, {event.classes} classes.")
         if event.kept:
             of = f"{len(event.kept)} of {len(event.models)}"

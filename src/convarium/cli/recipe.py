@@ -133,12 +133,15 @@ def validate(
     from convarium.recipes import read_recipe
 
     recipe = read_recipe(file.expanduser())
+    unmoved = recipe.unmoved()
     if as_json:
-        print_json({"valid": True, "recipe": recipe.to_dict()})
+        print_json({"valid": True, "recipe": recipe.to_dict(), "warning": unmoved or None})
         return
     told = [f.name for f in fields(recipe) if f.name not in ("name", "sources", "detection")]
     print(f"{recipe.name} is a recipe:")
     print(columns((), [(name, _words(getattr(recipe, name))) for name in told], indent=2))
+    if unmoved:
+        print(f"Note: {unmoved}")
 
 
 def _named(name: str) -> Recipe:

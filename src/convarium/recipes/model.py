@@ -5,11 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from math import inf
 from typing import Any, cast
 
 from convarium.errors import UsageError
 from convarium.recipes.limits import check_limits
-from convarium.recipes.schedule import Length, Rates, read_schedule, read_warmup
+from convarium.recipes.schedule import (
+    Length,
+    Rates,
+    first_place,
+    read_schedule,
+    read_warmup,
+)
 
 Range = tuple[float, float]
 OPTIMIZERS = ("sgd", "rmsprop", "sdlm")
@@ -86,6 +93,23 @@ class Recipe:
             raise self._wrong("lr", f"{schedule.rates[0]:g}, the first of the schedule's rates")
         if self.schedule.startswith("plateau") and not self.validation:
             raise UsageError(f"{self.name}: a plateau schedule needs validation above 0.")
+
+    def unmoved(self, batches: float = inf) -> str:
+        """One sentence where the run ends before the schedule's first place; else no words.
+
+        Args:
+            batches: an epoch; a place in the other unit than the run's length needs them.
+        """
+        length = self.length(batches)
+        place, unit = first_place(read_schedule(self.schedule)) or (0.0, "epochs")
+        end = length.epochs if unit == "epochs" else length.iterations
+        if not 0 < end <= place:
+            return ""
+        return (
+            f"the schedule {self.schedule!r} will never move the rate: its first place is "
+            f"{place:g} {unit}, the run ends at {end:g}. Give other places, or shorten its "
+            "run by --epochs, which keeps the shape."
+        )
 
     def length(self, batches: float) -> Length:
         """Epochs and iterations of a whole run of `batches` batches an epoch."""

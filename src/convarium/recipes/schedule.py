@@ -244,6 +244,17 @@ def _is_sound(schedule: Schedule) -> bool:
     return 1 <= waits <= 1000 and 1 <= schedule.times <= 1000
 
 
+def first_place(schedule: Schedule) -> tuple[float, str] | None:
+    """Where a schedule of fixed places first moves the rate, and in which unit; else None.
+
+    >>> first_place(read_schedule("step 0.1 at 32000,48000 iterations"))
+    (32000.0, 'iterations')
+    """
+    if isinstance(schedule, (Steps, Rates)):
+        return schedule.places[0], schedule.unit
+    return (schedule.each, schedule.unit) if isinstance(schedule, Every) else None
+
+
 def _rise(places: tuple[float, ...]) -> bool:
     return places[0] > 0 and places[-1] <= 1e12 and list(places) == sorted(set(places))
 

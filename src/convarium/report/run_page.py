@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from convarium.files import written_whole
 from convarium.records.model import Race
@@ -11,7 +10,6 @@ from convarium.report.confusion import confusion_chart, mixups
 from convarium.report.entries import entries
 from convarium.report.page import render
 from convarium.report.series import gradient_lines, training_lines
-from convarium.report.words import told
 
 
 def write_run(race: Race, out: Path) -> Path:
@@ -41,19 +39,8 @@ def write_run(race: Race, out: Path) -> Path:
         lines=lines,
         confusion=confusion,
         mixups=mixups(net, race.classes, most=5),
-        recipe=_recipe_rows(net.result.recipe),
     )
     page = out / "report.html"
     with written_whole(page) as temporary:
         temporary.write_text(html, encoding="utf-8")
     return page
-
-
-def _recipe_rows(recipe: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Each field of a recorded recipe, its value in words, and where that comes from."""
-    sources = recipe.get("sources", {})
-    return [
-        (name, "none" if value in (None, {}) else told(value), sources.get(name, ""))
-        for name, value in recipe.items()
-        if name != "sources"
-    ]

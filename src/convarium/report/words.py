@@ -38,3 +38,17 @@ def day(moment: str) -> str:
     if when.tzinfo is not None:
         when = when.astimezone(timezone.utc)
     return f"{when.day} {when:%B %Y, %H:%M} UTC"
+
+
+def recipe_rows(recipe: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Each field of a recorded recipe, its value in words, and where that comes from.
+
+    >>> recipe_rows({"lr": 0.1, "clip": None, "sources": {"lr": "section 4.2"}})
+    [('lr', '0.1', 'section 4.2'), ('clip', 'none', '')]
+    """
+    sources = recipe.get("sources", {})
+    return [
+        (name, "none" if value in (None, {}) else told(value), sources.get(name, ""))
+        for name, value in recipe.items()
+        if name != "sources"
+    ]

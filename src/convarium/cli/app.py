@@ -17,6 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from convarium import __version__
 from convarium.cli.complaint import complaint
+from convarium.cli.interrupts import interrupts_kept
 from convarium.cli.output import hush_stdout
 
 # verb: (where its function is, its line in `convarium --help`)
@@ -106,7 +107,8 @@ def main(argv: list[str] | None = None) -> int:
     _write_any_name()
     words = [word for word in words if word != "--debug"]
     try:
-        code = build().main(words, prog_name="convarium", standalone_mode=False)
+        with interrupts_kept():
+            code = build().main(words, prog_name="convarium", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except BrokenPipeError:

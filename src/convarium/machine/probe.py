@@ -21,7 +21,7 @@ from convarium.errors import ConvariumError
 from convarium.files import home, written_whole
 from convarium.machine.describe import available_cores, processor
 from convarium.machine.plan import LAYOUTS, PRECISIONS, Plan
-from convarium.machine.stopwatch import summarise
+from convarium.machine.stopwatch import laps_in_turns, summarise
 
 SECONDS = (1.0, 0.4)  # for layout and precision, then for threads
 TURN = 0.05  # seconds at least that a plan keeps its turn
@@ -119,7 +119,7 @@ def _fastest(
 def _laps(steps: dict[str, Step], seconds: float) -> dict[str, list[float]]:
     """Seconds of the steps in two rounds or more, each plan a few in a row.
 
-    The first step of a turn is not counted: it finds another plan's data in the caches and costs
+    The first step of a turn only warms up: it finds another plan's data in the caches and costs
     up to half as much again, which would drown the differences that are looked for.
     """
     laps: dict[str, list[float]] = {name: [] for name in steps}
@@ -130,17 +130,7 @@ def _laps(steps: dict[str, Step], seconds: float) -> dict[str, list[float]]:
         fastest = min((min(values) for values in laps.values() if values), default=inf)
         for name, step in steps.items():
             if not laps[name] or min(laps[name]) <= BEHIND * fastest:
-                step()
-                laps[name] += _turn(step)
-    return laps
-
-
-def _turn(step: Step) -> list[float]:
-    laps: list[float] = []
-    while sum(laps) < TURN:
-        start = time.perf_counter()
-        step()
-        laps.append(time.perf_counter() - start)
+                laps[name] += laps_in_turns({name: step}, seconds=TURN, least=1)[name]
     return laps
 
 

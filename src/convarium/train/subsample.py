@@ -21,9 +21,9 @@ from convarium.machine import Plan
 @contextmanager
 def pooled_subsampling(model: nn.Module, plan: Plan) -> Iterator[None]:
     """Within, option A's shortcuts of `model` pool single pixels, where that is faster."""
-    layers = [layer for layer in model.modules() if isinstance(layer, Subsample)]
-    if plan.layout != "channels_last":
-        layers = []
+    # Asked first: the walk over the modules would be of every step.
+    modules = model.modules() if plan.layout == "channels_last" else ()
+    layers = [layer for layer in modules if isinstance(layer, Subsample)]
     try:
         for layer in layers:
             pool = partial(F.avg_pool2d, kernel_size=1, stride=layer.stride)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 ROOT = Path(__file__).resolve().parents[1]
@@ -13,15 +16,21 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(autouse=True)
 def _fixed_seed() -> None:
-    import torch
+    """The CPU's generator alone: `torch.manual_seed` also queues a call for each absent device."""
+    torch.default_generator.manual_seed(0)
 
-    torch.manual_seed(0)
+
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Folders that do not stand yet, a new one each time."""
+    base = tmp_path_factory.mktemp("homes")
+    return (base / str(number) for number in itertools.count())
 
 
 @pytest.fixture(autouse=True)
-def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the user's own records and choices."""
-    monkeypatch.setenv("CONVARIUM_HOME", str(tmp_path_factory.mktemp("home")))
+    monkeypatch.setenv("CONVARIUM_HOME", str(next(homes)))
 
 
 @pytest.fixture(scope="session")

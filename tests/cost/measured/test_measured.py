@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 import torch
 from torch import nn
@@ -106,30 +104,36 @@ def test_energy_is_shared_among_the_pictures(tmp_path) -> None:
     assert point.joules_per_image == pytest.approx(800e-6 / 4)
 
 
-class _Slow(nn.Module):
-    """Its one operator sleeps far longer than Python takes around it."""
+class _Napper(nn.Module):
+    """Two calls of an operator of its own."""
 
     def forward(self, x):
         return torch.ops.convarium_bench_test.nap(torch.ops.convarium_bench_test.nap(x))
 
 
-@pytest.fixture(scope="module")
-def slow() -> nn.Module:
+def test_operators_are_told_by_layer_and_in_all() -> None:
+    """A clock that moves by 3 s in an operator and by 1 ms with a reading.
+
+    An operator takes 3.001 s, a plain pass of two 6.001: the share is 6.002 over 6.001. The third
+    of five passes is disturbed by 60 s and forgotten.
+    """
+    now, naps = [0.0], [0]
+
     @torch.library.custom_op("convarium_bench_test::nap", mutates_args=())
     def nap(x: torch.Tensor) -> torch.Tensor:
-        time.sleep(0.03)
+        naps[0] += 1
+        now[0] += 63 if naps[0] in (11, 13) else 3
         return x.clone()
 
-    return nn.Sequential(_Slow())
+    def clock() -> float:
+        now[0] += 1e-3
+        return now[0]
 
-
-def test_operators_add_up_to_the_pass(slow: nn.Module) -> None:
-    """Naps of 30 ms: what Python adds around them is far below 5 % on any machine."""
-    x = torch.zeros(1)
-    times = time_operators(slow, lambda: slow(x), passes=3)
-    assert times.share == pytest.approx(1, abs=0.05)
-    naps = [row for row in times.rows if row.name == "convarium_bench_test::nap"]
-    assert [row.layer for row in naps] == ["0", "0"]
+    model, x = nn.Sequential(_Napper()), torch.zeros(1)
+    times = time_operators(model, lambda: model(x), passes=5, clock=clock)
+    assert times.share == pytest.approx(6.002 / 6.001)
+    rows = [row for row in times.rows if row.name == "convarium_bench_test::nap"]
+    assert [(row.layer, row.ms) for row in rows] == [("0", pytest.approx(3001))] * 2
     assert by_operator(times)[0][:2] == ("convarium_bench_test::nap", 2)
 
 

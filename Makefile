@@ -10,7 +10,8 @@ run: $(VENV)/.installed
 	$(BIN)/convarium bakeoff --data digits $(ARGS)
 
 # Two workers of one thread each: threads of two workers would fight for the same two cores.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+# Files go out in the order of their names: xdist's own puts files of few long tests last.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/.installed-dev
 	$(PYTEST)

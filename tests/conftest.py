@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 from collections.abc import Iterator
@@ -14,6 +15,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 ROOT = Path(__file__).resolve().parents[1]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _old_objects_rest() -> None:
+    """What is loaded by now stays: no later collection walks it again, which takes 0.2 s."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def _fixed_seed() -> None:
     """The CPU's generator alone: `torch.manual_seed` also queues a call for each absent device."""
@@ -22,7 +30,7 @@ def _fixed_seed() -> None:
 
 @pytest.fixture(scope="session")
 def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Folders that do not stand yet, a new one each time."""
+    """A new name each time. `mktemp` would read the whole base folder to number the next one."""
     base = tmp_path_factory.mktemp("homes")
     return (base / str(number) for number in itertools.count())
 
@@ -30,7 +38,9 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(autouse=True)
 def _own_home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the user's own records and choices."""
-    monkeypatch.setenv("CONVARIUM_HOME", str(next(homes)))
+    home = next(homes)
+    home.mkdir()
+    monkeypatch.setenv("CONVARIUM_HOME", str(home))
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Networks whose trace takes seconds: one default test counts them, the others are slow."""
+"""Networks whose trace takes seconds: at most one default test counts them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ LONG = frozenset(
     """.split()
 )
 
+# Of a thousand layers: even that one is slow.
+DEEPEST = frozenset("resnet1202_cifar preact_resnet1001 stochastic_depth_1202".split())
 
-def marked(names: Iterable[str]) -> list[object]:
+
+def marked(names: Iterable[str], slow: frozenset[str] = LONG) -> list[object]:
     """Parameters of a test, the long ones slow."""
-    return [pytest.param(n, marks=pytest.mark.slow if n in LONG else ()) for n in names]
+    return [pytest.param(n, marks=pytest.mark.slow if n in slow else ()) for n in names]

@@ -210,7 +210,10 @@ def without_rights() -> list[str]:
 )
 @pytest.mark.parametrize(
     ("words", "exit_code"),
-    [("--out {closed}/race --data digits", 3), ("--data {closed} --out {open}", 3)],
+    [
+        pytest.param("--out {closed}/race --data digits", 3, marks=_SLOW),
+        ("--data {closed} --out {open}", 3),
+    ],
 )
 def test_a_folder_without_rights(tmp_path: Path, words: str, exit_code: int) -> None:
     closed = tmp_path / "closed"

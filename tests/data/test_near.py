@@ -99,9 +99,9 @@ def test_the_bands_miss_no_pair_of_all_with_all() -> None:
 
 def test_the_work_is_linear_in_the_number_of_pictures() -> None:
     # The pictures share most of their bits, so that every band is crowded.
-    small = np.random.default_rng(2).integers(0, 256, (1_500, 9, 9)).astype(np.uint8)
+    small = np.random.default_rng(2).integers(0, 256, (600, 9, 9)).astype(np.uint8)
     small[:, :7] = small[0, :7]
     told: dict[str, int] = {}
     near_pairs(small, counts=told)
-    # All with all in every band would be 12 million comparisons.
-    assert 1_500 <= told["compared"] <= (RADIUS + 1) * WINDOW * 1_500 == 3_300_000
+    # All with all in each of the 11 bands would be 2 million comparisons.
+    assert 600 <= told["compared"] <= (RADIUS + 1) * WINDOW * 600 == 1_320_000

@@ -6,26 +6,32 @@ import ast
 import doctest
 import importlib
 
-import pytest
-
-from house.tree import PACKAGE, sources, syntax
+from house.tree import PACKAGE, name_of, sources, syntax
 
 
-@pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_public_names_have_docstrings(path) -> None:
-    tree = syntax(path)
-    missing = [] if ast.get_docstring(tree) else ["the module"]
-    for node in tree.body:
-        public = isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name[0] != "_"
-        if public and not ast.get_docstring(node):
-            missing.append(node.name)
-    assert not missing
+def test_public_names_have_docstrings() -> None:
+    missing = []
+    for path in sources():
+        tree = syntax(path)
+        public = [tree] + [
+            node
+            for node in tree.body
+            if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name[0] != "_"
+        ]
+        missing += [
+            f"{name_of(path)}: {getattr(node, 'name', 'the module')}"
+            for node in public
+            if not ast.get_docstring(node)
+        ]
+    assert missing == []
 
 
-@pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_doctests(path) -> None:
-    if ">>>" not in path.read_text("utf-8"):
-        return
-    words = path.relative_to(PACKAGE.parent).with_suffix("").parts
-    module = importlib.import_module(".".join(words).removesuffix(".__init__"))
-    assert doctest.testmod(module).failed == 0
+def test_doctests() -> None:
+    failed = []
+    for path in sources():
+        if ">>>" in path.read_text("utf-8"):
+            words = path.relative_to(PACKAGE.parent).with_suffix("").parts
+            module = importlib.import_module(".".join(words).removesuffix(".__init__"))
+            if doctest.testmod(module).failed:
+                failed.append(name_of(path))
+    assert failed == []

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from house.tree import ORDER, PACKAGE, imports, part_of, sources, syntax
+from house.tree import ORDER, PACKAGE, imports, name_of, part_of, sources, syntax
 
 TORCH_FREE = ("errors", "facts", "catalog", "recipes", "records")
 HEAVY = {"torch", "torchvision", "sklearn", "numpy", "altair", "vl_convert", "PIL"}
@@ -19,27 +19,29 @@ def test_every_part_has_its_place() -> None:
     assert parts <= set(ORDER)
 
 
-@pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_arrows_point_down(path) -> None:
-    if path.parent == PACKAGE and path.stem in ("__init__", "__main__"):
-        return
-    own = part_of(path)
-    for name, node in imports(path):
-        words = name.split(".")
-        if words[0] != "convarium" or len(words) < 2 or words[1].startswith("__"):
+def test_arrows_point_down() -> None:
+    wrong = []
+    for path in sources():
+        if path.parent == PACKAGE and path.stem in ("__init__", "__main__"):
             continue
-        allowed = words[1] == own or ORDER.index(words[1]) < ORDER.index(own)
-        assert allowed, f"{path.name}:{node.lineno} {own} imports {words[1]}, which stands above it"
+        own = part_of(path)
+        for name, node in imports(path):
+            words = name.split(".")
+            if words[0] != "convarium" or len(words) < 2 or words[1].startswith("__"):
+                continue
+            if words[1] != own and ORDER.index(words[1]) >= ORDER.index(own):
+                wrong.append(f"{name_of(path)}:{node.lineno} imports {words[1]} from above it")
+    assert wrong == []
 
 
-@pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_no_star_imports(path) -> None:
+def test_no_star_imports() -> None:
     stars = [
-        node.lineno
+        f"{name_of(path)}:{node.lineno}"
+        for path in sources()
         for node in ast.walk(syntax(path))
         if isinstance(node, ast.ImportFrom) and node.names[0].name == "*"
     ]
-    assert not stars
+    assert stars == []
 
 
 @pytest.mark.parametrize("part", TORCH_FREE)
@@ -50,17 +52,17 @@ def test_the_ground_floor_knows_no_torch(part) -> None:
             assert not heavy, f"{path.name} imports {heavy}"
 
 
-@pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_torchvision_is_never_imported_at_top_level(path) -> None:
-    for node in syntax(path).body:
-        names = (
-            [a.name for a in node.names]
-            if isinstance(node, ast.Import)
-            else [node.module or ""]
-            if isinstance(node, ast.ImportFrom)
-            else []
-        )
-        assert not any(name.split(".")[0] == "torchvision" for name in names)
+def test_torchvision_is_never_imported_at_top_level() -> None:
+    found = []
+    for path in sources():
+        for node in syntax(path).body:
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            else:
+                names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            if any(name.split(".")[0] == "torchvision" for name in names):
+                found.append(f"{name_of(path)}:{node.lineno}")
+    assert found == []
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,11 @@ def sources(folder: Path = PACKAGE) -> list[Path]:
     return sorted(folder.rglob("*.py"))
 
 
+def name_of(path: Path) -> str:
+    """A file's name as a message says it."""
+    return str(path.relative_to(ROOT))
+
+
 @cache
 def syntax(path: Path) -> ast.Module:
     """The syntax tree of one file."""

@@ -11,7 +11,7 @@ from convarium.errors import UsageError
 from convarium.files import home
 from convarium.machine import Plan, choose_plan, probe
 
-SLOW, FAST = 0.02, 0.001
+SLOW, FAST = 0.008, 0.0005
 
 
 class Steps:

@@ -58,14 +58,6 @@ def assert_batch_independent(model: nn.Module, x: Tensor) -> None:
     torch.testing.assert_close(among[-1:], alone, rtol=1e-9, atol=1e-12)
 
 
-def assert_exports(model: nn.Module, x: Tensor) -> None:
-    """torch.export gives the network's own numbers in eval mode."""
-    model = model.eval()
-    exported = torch.export.export(model, (x,)).module()
-    with torch.no_grad():
-        torch.testing.assert_close(exported(x), model(x))
-
-
 def assert_normal(values: Tensor, std: float) -> None:
     """Mean 0 and deviation `std`, each within five standard errors of a sample this large."""
     n = values.numel()

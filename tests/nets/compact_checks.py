@@ -66,13 +66,6 @@ def check_eval_ignores_the_batch(model: nn.Module, x: Tensor) -> None:
         torch.testing.assert_close(model(x.double())[:1], model(x[:1].double()))
 
 
-def check_export(model: nn.Module, x: Tensor) -> None:
-    model.double().eval()
-    with torch.no_grad():
-        exported = torch.export.export(model, (x.double(),)).module()
-        torch.testing.assert_close(exported(x.double()), model(x.double()))
-
-
 def carry_by_order(source: nn.Module, target: nn.Module) -> None:
     """Copies `source`'s state into `target`, whose tensors come in the same order."""
     values, keys = source.state_dict().values(), target.state_dict()

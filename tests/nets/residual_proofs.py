@@ -81,12 +81,6 @@ def assert_eval_ignores_batch(model: nn.Module, images: Tensor) -> None:
     torch.testing.assert_close(together, alone, rtol=1e-10, atol=1e-10)
 
 
-def assert_exports(model: nn.Module, images: Tensor) -> None:
-    model = shaken(model).eval()
-    exported = torch.export.export(model, (images,)).module()
-    torch.testing.assert_close(exported(images), model(images), rtol=1e-5, atol=1e-5)
-
-
 def shaken(model: nn.Module) -> nn.Module:
     """The model with batch norms that do something: random scales, shifts and statistics."""
     for module in model.modules():

@@ -7,7 +7,6 @@ import torch
 import torch.nn.functional as F
 from classic_checks import (
     assert_batch_independent,
-    assert_exports,
     assert_gradient_reaches_all,
     assert_matches_ledger,
     assert_normal,
@@ -230,12 +229,6 @@ def test_gradient_is_nowhere_zero() -> None:
 def test_batch_independent() -> None:
     net = convarium.create_model("alexnet_2gpu", num_classes=3)
     assert_batch_independent(net, torch.randn(2, 3, 227, 227))
-
-
-@pytest.mark.usefixtures("narrow")
-def test_exports() -> None:
-    net = convarium.create_model("alexnet_2gpu", num_classes=3)
-    assert_exports(net, torch.randn(1, 3, 227, 227))
 
 
 @pytest.mark.parametrize(

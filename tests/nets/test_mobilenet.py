@@ -12,7 +12,6 @@ from compact_checks import (
     check_counts,
     check_equal,
     check_eval_ignores_the_batch,
-    check_export,
     check_gradient_reaches_all,
     on_meta,
     output_shapes,
@@ -131,10 +130,6 @@ def test_eval_ignores_the_batch() -> None:
     model = convarium.create_model("mobilenet_v1_025_128")
     shake(model)
     check_eval_ignores_the_batch(model, torch.randn(3, 3, 64, 64))
-
-
-def test_export_gives_the_same_numbers() -> None:
-    check_export(convarium.create_model("mobilenet_v1_025_128"), torch.randn(2, 3, 64, 64))
 
 
 def test_equals_timm_but_for_relu6_and_epsilon() -> None:

@@ -117,10 +117,6 @@ def test_eval_ignores_the_batch() -> None:
     proofs.assert_eval_ignores_batch(ResNeXtCIFAR(2, 8), torch.randn(2, 3, 15, 16))
 
 
-def test_exports() -> None:
-    proofs.assert_exports(ResNeXtCIFAR(2, 4), torch.randn(1, 3, 32, 32))
-
-
 def test_impossible_calls_are_refused() -> None:
     with pytest.raises(UsageError, match="'51'"):
         ResNeXt(51, 32, 4)

@@ -67,7 +67,7 @@ def test_a_folder_without_rights_is_refused_in_a_sentence(trial: Trial, tmp_path
 
 
 @LINUX
-@pytest.mark.parametrize("closed", ["checkpoints", "."])
+@pytest.mark.parametrize("closed", [pytest.param("checkpoints", marks=pytest.mark.slow), "."])
 def test_a_folder_that_loses_its_rights_keeps_what_it_has(trial: Trial, tmp_path, closed) -> None:
     (whole,) = trial(WORDS, 1, out="whole")
     assert whole["code"] == 0, whole

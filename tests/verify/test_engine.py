@@ -170,6 +170,7 @@ def test_all_25_conflicts_are_known_countable_or_not() -> None:
     assert set(ids) == COUNTABLE_CONFLICTS | NOT_COUNTABLE
 
 
+@pytest.mark.slow
 def test_countable_conflicts_differ_with_a_reason() -> None:
     shown = set()
     for model in facts.printed_models():

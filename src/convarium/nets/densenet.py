@@ -67,7 +67,7 @@ class DenseLayer(nn.Module):
             self.first = BNReLUConv(in_channels, k, 3, design.dropout)
             self.second = nn.Identity()
 
-    def forward(self, maps: list[Tensor]) -> Tensor:
+    def forward(self, *maps: Tensor) -> Tensor:
         if self.save_memory:
             quiet = partial(_forward_and_again, self.first.norm)
             x = checkpoint(self._join, *maps, use_reentrant=False, context_fn=quiet)
@@ -76,7 +76,7 @@ class DenseLayer(nn.Module):
         return self.second(x)  # (N, k, H, W)
 
     def _join(self, *maps: Tensor) -> Tensor:
-        return self.first(torch.cat(maps, 1))
+        return self.first(maps[0] if len(maps) == 1 else torch.cat(maps, 1))
 
 
 class DenseBlock(nn.Module):
@@ -84,14 +84,20 @@ class DenseBlock(nn.Module):
 
     def __init__(self, in_channels: int, layers: int, design: Design) -> None:
         super().__init__()
+        self.save_memory = design.save_memory
         for i in range(layers):
             self.add_module(f"layer{i + 1}", DenseLayer(in_channels + i * design.growth, design))
 
     def forward(self, x: Tensor) -> Tensor:
-        maps = [x]  # (N, C, H, W)
+        if self.save_memory:  # a layer joins the maps itself, so that it can forget them
+            maps = [x]  # (N, C, H, W)
+            for layer in self.children():
+                maps.append(layer(*maps))
+            return torch.cat(maps, 1)  # (N, C + layers * k, H, W)
+        # What was joined before is joined on: its gradient comes back as one, not map by map.
         for layer in self.children():
-            maps.append(layer(maps))
-        return torch.cat(maps, 1)  # (N, C + layers * k, H, W)
+            x = torch.cat((x, layer(x)), 1)  # (N, C + i * k, H, W) behind layer i
+        return x
 
 
 class DenseNet(nn.Module):

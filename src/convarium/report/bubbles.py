@@ -7,7 +7,7 @@ from typing import Any
 
 import altair as alt
 
-from convarium.report.drawing import EDGE, FONT, Drawing, faded, finished, log_axis
+from convarium.report.drawing import EDGE, FONT, ROWS, Drawing, faded, finished, log_axis
 from convarium.report.entries import Entry, had
 from convarium.report.palette import variable
 from convarium.report.places import Spot, place
@@ -49,7 +49,7 @@ def _bubbles(
     across, up = _across(rows), _up(rows)
     form = "~s" if field == "macs" else "~g"
     _label(rows, across, up)
-    base = alt.Chart(alt.InlineData(values=rows)).encode(
+    base = alt.Chart(ROWS).encode(
         x=alt.X(
             "cost:Q",
             title=axis,
@@ -64,7 +64,7 @@ def _bubbles(
         name=name,
         title=title,
         about=f"Bubbles: {axis} across, top-1 accuracy up, area is parameters. {told}.",
-        spec=finished(alt.layer(*layers), width=_WIDTH, height=_HEIGHT),
+        spec=finished(alt.layer(*layers), rows, width=_WIDTH, height=_HEIGHT),
     )
 
 

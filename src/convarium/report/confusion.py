@@ -7,7 +7,7 @@ from typing import Any
 
 import altair as alt
 
-from convarium.report.drawing import FONT, Drawing, finished
+from convarium.report.drawing import FONT, ROWS, Drawing, finished
 from convarium.report.entries import Entry
 from convarium.report.palette import variable
 
@@ -43,7 +43,7 @@ def confusion_chart(entry: Entry, classes: tuple[str, ...]) -> Drawing | None:
         return None
     count = len(classes)
     order = [f"{number} {name}" for number, name in enumerate(classes)]
-    base = alt.Chart(alt.InlineData(values=rows)).encode(
+    base = alt.Chart(ROWS).encode(
         x=_axis("answer", "answer", order, labelAngle=0 if _short(classes) else -90),
         y=_axis("truth", "truth", order),
     )
@@ -72,7 +72,7 @@ def confusion_chart(entry: Entry, classes: tuple[str, ...]) -> Drawing | None:
         title=f"Confusion of {entry.model}",
         about=f"Confusion matrix of {entry.model} over {count} classes: "
         f"{correct} pictures on the diagonal, {sum(r['times'] for r in rows) - correct} off it.",
-        spec=finished(alt.layer(*layers, view=zero), width=_SIDE, height=_SIDE),
+        spec=finished(alt.layer(*layers, view=zero), rows, width=_SIDE, height=_SIDE),
         fluid=False,
     )
 

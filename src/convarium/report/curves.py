@@ -7,7 +7,7 @@ from typing import Any
 
 import altair as alt
 
-from convarium.report.drawing import Drawing, faded, finished, log_axis
+from convarium.report.drawing import ROWS, Drawing, faded, finished, log_axis
 from convarium.report.entries import Entry
 
 _WIDTH, _HEIGHT = 420, 250
@@ -50,7 +50,7 @@ def _curve(points: list[dict[str, Any]], across: str, up: str) -> Drawing:
         scale = alt.Scale(zero=False, domainMax=100)
         y = alt.Y("train_top1:Q", title=_UP[up], scale=scale, axis=alt.Axis(tickCount=5))
     base = (
-        alt.Chart(alt.InlineData(values=points))
+        alt.Chart(ROWS)
         .transform_filter(f"isValid(datum.{up})")
         .encode(
             x=alt.X(
@@ -68,7 +68,7 @@ def _curve(points: list[dict[str, Any]], across: str, up: str) -> Drawing:
         name=f"training-{name}",
         title=name.replace("-", " ").capitalize(),
         about=f"Training curves: {_UP[up]}, against {_ACROSS[across]}, one line a network.",
-        spec=finished(alt.layer(*_marks(base)), width=_WIDTH, height=_HEIGHT),
+        spec=finished(alt.layer(*_marks(base)), points, width=_WIDTH, height=_HEIGHT),
     )
 
 

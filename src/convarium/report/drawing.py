@@ -17,6 +17,7 @@ from convarium.report.palette import resolved, variable
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 VEGA_LITE = ".".join(altair.SCHEMA_VERSION.lstrip("v").split(".")[:2])
 PNG_SCALE = 2
+ROWS = altair.NamedData("rows")  # the data of every chart, which `finished` puts in
 EDGE = {"stroke": variable("card"), "strokeWidth": 4, "strokeJoin": "round"}  # under a text
 
 
@@ -63,11 +64,18 @@ def bundle() -> str:
     return str(vl_convert.javascript_bundle(snippet, vl_version=VEGA_LITE))
 
 
-def finished(chart: Any, *, width: int, height: int | None = None) -> dict[str, Any]:
-    """The chart's spec with a size in pixels, the theme and the parameter that links charts."""
+def finished(
+    chart: Any, rows: list[dict[str, Any]], *, width: int, height: int | None = None
+) -> dict[str, Any]:
+    """The spec of a chart of `ROWS`: with its data, size in pixels, theme, and the link to others.
+
+    altair copies inline data with every layer and every step of a chart, which takes half a
+    page's time; a name costs nothing.
+    """
     sizes = {"width": width} if height is None else {"width": width, "height": height}
     picked = altair.param(name="picked", value="")
     spec = chart.add_params(picked).properties(**sizes).to_dict()
+    spec["datasets"] = {**spec.get("datasets", {}), ROWS.name: rows}
     spec["config"] = _theme()
     return dict(spec)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import altair as alt
 
 from convarium import facts
-from convarium.report.drawing import EDGE, FONT, Drawing, finished
+from convarium.report.drawing import EDGE, FONT, ROWS, Drawing, finished
 from convarium.report.palette import variable
 
 
@@ -51,6 +52,7 @@ def winners() -> list[Winner]:
     return [Winner(*row, error=errors[row[0]]) for row in rows]
 
 
+@cache
 def history_chart() -> Drawing:
     """Bars for the error, a line for the depth, and the human line of the ledger."""
     human = facts.background()["ilsvrc"]["human_top5"]
@@ -61,7 +63,7 @@ def history_chart() -> Drawing:
         title=None,
         axis=alt.Axis(labelAngle=0, ticks=False, labelPadding=8, labelExpr=lines, labelLimit=130),
     )
-    base = alt.Chart(alt.InlineData(values=rows)).encode(x=year)
+    base = alt.Chart(ROWS).encode(x=year)
     chart = alt.layer(
         alt.layer(*_errors(base), *_human(human)),
         alt.layer(*_depths(base)),
@@ -71,7 +73,7 @@ def history_chart() -> Drawing:
         name="ilsvrc-history",
         title="Deeper and better, 2010-2017",
         about=f"Top-5 error of each ILSVRC winner and its depth; people: {human} %. {told}.",
-        spec=finished(chart, width=860, height=360),
+        spec=finished(chart, rows, width=860, height=360),
     )
 
 

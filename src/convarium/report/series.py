@@ -10,7 +10,7 @@ from typing import Any
 import altair as alt
 
 from convarium.records.model import EpochPoint, Result
-from convarium.report.drawing import Drawing, finished, log_axis
+from convarium.report.drawing import ROWS, Drawing, finished, log_axis
 from convarium.report.palette import dash, hue
 
 _WIDTH, _HEIGHT = 420, 250
@@ -108,7 +108,7 @@ def _lines(name: str, title: str, up: str, series: list[Series], words: str = ""
         name=f"run-{name}",
         title=title,
         about=f"{title} against epochs{': ' if told else ''}{told}.",
-        spec=finished(alt.layer(*_marks(rows, up, log)), width=_WIDTH, height=_HEIGHT),
+        spec=finished(alt.layer(*_marks(rows, up, log)), rows, width=_WIDTH, height=_HEIGHT),
     )
     return Lines(drawing, tuple(series), words)
 
@@ -121,7 +121,7 @@ def _marks(rows: list[dict[str, Any]], up: str, log: bool) -> list[Any]:
         axis = log_axis(scale["domain"])
     else:
         scale, axis = alt.Scale(zero=True), alt.Axis(tickCount=5)
-    base = alt.Chart(alt.InlineData(values=rows)).encode(
+    base = alt.Chart(ROWS).encode(
         x=alt.X(
             "epoch:Q",
             title="epochs",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -82,7 +82,7 @@ def time_operators(
     return OperatorTimes(rows, sum(means), 1e3 * statistics.fmean(_middle(wall, float)))
 
 
-def _middle(passes: list[T], seconds: Callable[[T], float]) -> list[T]:
+def _middle(passes: Sequence[T], seconds: Callable[[T], float]) -> list[T]:
     """The passes between the quartiles of their seconds: at least one, half of many.
 
     >>> _middle([5.0, 1.0, 9.0, 3.0, 2.0], float)

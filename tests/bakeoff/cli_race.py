@@ -1,9 +1,9 @@
 """The tests' child processes: the command line on few digits, forked so that torch loads once.
 
 Reads one JSON line a trial from stdin: {"argv": [...], "env": {...}, "signal": n or null,
-"after": seconds, "fsize": bytes or null, "no_space_at": n or null, "busy": seconds or null}; writes
-one JSON line with its exit code (minus the signal that ended it), and what it wrote to stdout and
-stderr.
+"after": seconds, "fsize": bytes or null, "no_space_at": n or null, "busy": seconds or null,
+"ordinary": without root's rights}; writes one JSON line with its exit code (minus the signal that
+ended it), and what it wrote to stdout and stderr.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ import time
 
 import torch
 
+import convarium
 from bakeoff.conftest import few_digits
 from convarium import report
 from convarium.bakeoff import race, single, speed
 from convarium.cli import main
 from convarium.records import database
+from loaded_once import give_up_rights
 
 
 def child(trial: dict) -> None:
@@ -38,6 +40,8 @@ def child(trial: dict) -> None:
         database.BUSY_SECONDS = trial["busy"]
     if trial.get("no_space_at"):
         full_disk_from(trial["no_space_at"])
+    if trial.get("ordinary"):
+        give_up_rights()
     os._exit(main(trial["argv"]))
 
 
@@ -80,6 +84,7 @@ if __name__ == "__main__":
     speed.SECONDS = 0.005
     report.write_report = lambda race, out: out / "report.html"  # charts take seconds
     few_digits("digits", side=32)  # loads what is loaded lazily
+    convarium.measure_cost("lenet5")
     gc.freeze()  # a child's collector need not copy all that was loaded
     for line in sys.stdin:
         print(json.dumps(run(json.loads(line))), flush=True)

@@ -11,13 +11,11 @@ ended it) and what it wrote to stdout and stderr.
 from __future__ import annotations
 
 import copy
-import ctypes
 import gc
 import json
 import os
 import signal
 import socket
-import struct
 import sys
 import tempfile
 import time
@@ -27,6 +25,7 @@ from pathlib import Path
 
 import torch
 
+import convarium
 from bakeoff.conftest import few_digits
 from convarium import report
 from convarium.bakeoff import single
@@ -38,6 +37,7 @@ from convarium.train.batch_norm import synchronise
 from convarium.train.launch import joined
 from convarium.train.stepper import Stepper
 from convarium.train.towers import Towers
+from loaded_once import give_up_rights
 
 
 def child(trial: dict, rank: int, port: int) -> None:
@@ -132,13 +132,6 @@ def before_step(at: int, act: Callable[[], object]) -> None:
     Stepper.step = step
 
 
-def give_up_rights() -> None:
-    """From here a file's mode binds root, too: no capability is left (Linux, version 3 of it)."""
-    system = ctypes.CDLL(None, use_errno=True)
-    if system.capset(struct.pack("=Ii", 0x20080522, 0), bytes(24)):
-        raise OSError(ctypes.get_errno(), "capset")
-
-
 def record(place: Path) -> None:
     """Writes a line [step, ids] for each part of a batch that the network is shown."""
     real = stepper.masks_by_sample
@@ -194,6 +187,8 @@ if __name__ == "__main__":
     few_digits("digits", side=32)  # loads what is loaded lazily
     import torch.distributed.fsdp
     import torch.nn.parallel
+
+    convarium.measure_cost("lenet_caffe")
 
     gc.freeze()
     for line in sys.stdin:

@@ -20,8 +20,6 @@ SOURCE = "scikit-learn's load_digits: UCI Optical Recognition of Handwritten Dig
 SIDE = 32
 
 
-# A race asks at every step; the splits' tensors are read, never written.
-@lru_cache(maxsize=4)
 def load_digits(*, side: int | None = None, channels: int | None = None) -> Dataset:
     """The digits at `side` pixels (32), smoothly enlarged; 1,437 to train on and 360 to test.
 
@@ -29,11 +27,17 @@ def load_digits(*, side: int | None = None, channels: int | None = None) -> Data
         side: of the pictures in pixels.
         channels: 1, or 3 for three equal ones.
     """
+    return _made(side or SIDE, channels or 1)
+
+
+# A race asks at every step; the splits' tensors are read, never written.
+@lru_cache(maxsize=4)
+def _made(side: int, channels: int) -> Dataset:
     from sklearn.datasets import load_digits as of_sklearn
 
     bunch = of_sklearn()
-    pixels = _enlarged(torch.from_numpy(bunch.images), side or SIDE)
-    pixels = pixels.expand(-1, channels or 1, -1, -1).contiguous()
+    pixels = _enlarged(torch.from_numpy(bunch.images), side)
+    pixels = pixels.expand(-1, channels, -1, -1).contiguous()
     labels = torch.from_numpy(bunch.target).long()
     names = tuple(f"digit {index}" for index in range(len(labels)))
     held = torch.tensor(held_back(labels.tolist(), names, TEST_SHARE, "digits"))
@@ -44,8 +48,8 @@ def load_digits(*, side: int | None = None, channels: int | None = None) -> Data
         name="digits",
         kind="small",
         classes=tuple(str(digit) for digit in range(10)),
-        channels=channels or 1,
-        side=side or SIDE,
+        channels=channels,
+        side=side,
         train=train,
         test=everything.subset(held.nonzero().flatten()),
         fingerprint=digest.hexdigest(),

@@ -1,6 +1,7 @@
-"""How the processes of a run share a network: alone, as copies (DDP) or in shards (FSDP2).
+"""How the processes of a run share a network: alone or as copies (DDP).
 
-The two towers of AlexNet, each in a process or on a device, are `convarium.train.towers`.
+In shards (FSDP2) it is `convarium.train.shards`; the two towers of AlexNet, each in a process or on
+a device, are `convarium.train.towers`. Both are loaded where they are asked for.
 """
 
 # DDP reads its hook's annotations as types: they may not be put off into text here.
@@ -12,8 +13,6 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.fsdp import FSDPModule, fully_shard
-from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from convarium.errors import UsageError
@@ -104,69 +103,6 @@ def _summed(state: object, bucket: dist.GradBucket) -> torch.futures.Future[Tens
     return work.get_future().then(lambda future: future.value()[0])
 
 
-class Shards(Alone):
-    """A part of each tensor on each process (FSDP2): each row of layers is whole while it runs."""
-
-    def __init__(self, model: nn.Module, world: World) -> None:
-        for child in model.children():
-            called = not isinstance(child, (nn.ModuleList, nn.ModuleDict))
-            if called and any(True for _ in child.parameters()):
-                fully_shard(child)
-        fully_shard(model)  # in place
-        super().__init__(model, world)
-        for part in self._parts():
-            part.set_gradient_divide_factor(1.0)
-            part.set_force_sum_reduction_for_comms(True)  # gloo knows no mean
-
-    def _parts(self) -> Iterator[FSDPModule]:
-        return (part for part in self.model.modules() if isinstance(part, FSDPModule))
-
-    @contextmanager
-    def part(self, last: bool) -> Iterator[None]:
-        """The last part's backward pass sums the gradients over the ranks."""
-        assert isinstance(self.model, FSDPModule)
-        self.model.set_requires_gradient_sync(last)
-        yield
-
-    def whole(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Gathered one after the other, on all ranks."""
-        return {k: t.full_tensor() if isinstance(t, DTensor) else t for k, t in tensors.items()}
-
-    def own(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Each tensor split as its parameter is."""
-        parameters = dict(self.model.named_parameters())
-        found = {}
-        for name, whole in tensors.items():
-            tensor = whole
-            part, rest = name.split("/", 1)
-            p = parameters.get(rest.rsplit("/", 1)[0] if part == "optimizer" else rest)
-            if isinstance(p, DTensor) and tensor.shape == p.shape and p.dim() > 0:
-                tensor = distribute_tensor(tensor.to(p.device), p.device_mesh, p.placements)
-            found[name] = tensor
-        return found
-
-    @contextmanager
-    def answering(self) -> Iterator[None]:
-        """Each has the whole network meanwhile, with rank 0's running values of batch norm."""
-        for buffer in self.model.buffers():
-            dist.broadcast(buffer, src=0)
-        parts = list(self._parts())
-        for part in parts:
-            part.unshard()
-            part.set_reshard_after_forward(False)
-        yield
-        for part in parts:
-            part.set_reshard_after_forward(part is not self.model)
-            part.reshard()
-
-    def finished(self, network: nn.Module) -> nn.Module:
-        """Filled from the shards; the trained network itself stays in shards."""
-        tensors = self.whole(dict(self.model.state_dict()))
-        if self.world.first:
-            network.load_state_dict(tensors)
-        return network
-
-
 def _on_cuda(model: nn.Module) -> bool:
     return any(p.is_cuda for p in model.parameters())
 
@@ -198,4 +134,6 @@ def share_out(model: nn.Module, world: World, recipe: Recipe) -> Alone:
             "--shard takes no running mean of the weights and no bound on filters: "
             "add --set average=none --set max_filter_rms=none."
         )
+    from convarium.train.shards import Shards
+
     return Shards(model, world)

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
+import torch
 
 from convarium.bakeoff.entrant import Entrant, entrant
 from convarium.bakeoff.events import NetworkFailed, NetworkStarted, RaceEvent, RaceStarted
@@ -78,6 +79,18 @@ def test_what_no_counter_measures_has_its_reason(settings: Make) -> None:
         value, reason = getattr(result, name), result.unavailable.get(name)
         assert (value is None) == (reason is not None)
         assert reason is None or reason.startswith("not available: ")
+
+
+def test_memory_that_another_left_does_not_hide_what_a_network_takes(settings: Make) -> None:
+    """VGG A's gradients and momenta alone are 2 x 4 bytes for each of its 9.2 million weights."""
+    left = [torch.ones(16 << 10) for _ in range(4_000)]  # 260 MB, in blocks that come off the heap
+    pin = torch.ones(1_000)  # above them: the heap's end cannot be given back
+    del left
+    result = run(settings(models=("vgg_a_32px",)))[0].results[0]
+    del pin
+    if result.peak_bytes is None:
+        pytest.skip(result.unavailable["peak_bytes"])
+    assert result.peak_bytes >= 8 * result.params
 
 
 def test_an_interrupted_race_continues_with_what_is_missing(settings: Make) -> None:

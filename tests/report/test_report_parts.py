@@ -105,6 +105,14 @@ def test_what_could_not_be_had_says_why():
     assert texts == ["not available: this machine has no energy counter"]
 
 
+def test_a_reason_that_is_recorded_with_its_words_does_not_say_them_twice():
+    """The race records the whole sentence, as its JSON has it."""
+    words = {"joules_per_image": "not available: no RAPL counters"}
+    result = replace(make_result("lenet5", 0), joules_per_image=None, unavailable=words)
+    ((_, cells),) = table(entries(replace(make_race(("lenet5",)), results=(result,))))
+    assert [cell.text for cell in cells if cell.missing] == [words["joules_per_image"]]
+
+
 def test_a_none_without_a_reason_is_not_shown_as_zero():
     result = replace(make_result("lenet5", 0), peak_bytes=None)
     race = replace(make_race(("lenet5",)), results=(result,))

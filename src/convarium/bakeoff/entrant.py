@@ -22,7 +22,7 @@ from convarium.cost.report import cost_of
 from convarium.data import Dataset, Split, normalised
 from convarium.evaluate import Evaluation, evaluate
 from convarium.facts import model_facts
-from convarium.machine import PeakMemory, Plan
+from convarium.machine import PeakMemory, Plan, give_back
 from convarium.machine.describe import available_cores
 from convarium.nets.build import build
 from convarium.recipes import Recipe, find_recipe
@@ -126,6 +126,7 @@ class Entrant:
     def run(self, training: Training, weights: Path, listen: Listener) -> Result:
         """Trains and evaluates, saves the weights, and gives the result without speed."""
         plan = training.plan
+        give_back()  # what an earlier network left would hide what this one needs
         with PeakMemory() as peak:
             for event in training.events():
                 listen(event)

@@ -173,7 +173,7 @@ def _area(rows: list[dict[str, Any]]) -> Any:
         title="parameters",
         orient="bottom",
         direction="horizontal",
-        format="~s",
+        labelExpr="format(datum.value, '~s')",  # each in its own unit: 100k, 1M
         values=_sizes(largest),
         symbolFillColor=variable("line"),
         symbolStrokeColor=variable("muted"),

@@ -76,7 +76,7 @@ def reason(result: Result, *names: str) -> str:
     """Why a value could not be had: the recorded reason, else what the run's end tells."""
     for name in names:
         if name in result.unavailable:
-            return result.unavailable[name]
+            return result.unavailable[name].removeprefix("not available: ")
     return "not recorded" if result.status == "done" else f"the run is {result.status}"
 
 

@@ -18,8 +18,7 @@ from convarium.cost.measured.operators import (
     time_operators,
 )
 from convarium.errors import InputError, UsageError
-from convarium.machine import Counter, PeakMemory, Plan, answering, laps_in_turns
-from convarium.machine.memory import give_back
+from convarium.machine import Counter, PeakMemory, Plan, answering, give_back, laps_in_turns
 
 LEAST_ROUNDS = 5
 ENERGY_PASSES = 20

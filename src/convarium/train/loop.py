@@ -7,7 +7,7 @@ a pure function of that, the seed and the sample id, so no generator's state is 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from convarium.data import Dataset, Split, carve
 from convarium.data.counter import order
-from convarium.errors import UsageError
+from convarium.errors import InputError, UsageError
 from convarium.files import printable
 from convarium.machine import Plan
 from convarium.recipes import Recipe
@@ -182,13 +182,21 @@ class Training:
             _read(self, tally, last=True)
         at.tally = None if tally is None else tally.kept()
         tensors = self.run.tensors()
-        if self.world.first:
-            keeper.save(asdict(at), tensors)
-        yield CheckpointSaved(at.step)
+        kept = self.world.of_first(lambda: keeper.save(asdict(at), tensors))
+        if kept == at.step:
+            yield CheckpointSaved(at.step)
         if self.stop:
             keeper.stop.asked = self.stop
             keeper.wait()
-            keeper.stop.leave(f"Kept behind step {at.step}; the same command continues.")
+            keeper.stop.leave(_kept_words(at.step, kept))
+
+
+def _kept_words(step: int, kept: int) -> str:
+    """What a stop behind `step` leaves, where the newest checkpoint is `kept`."""
+    if kept == step:
+        return f"Kept behind step {step}; the same command continues."
+    again = f"continues behind step {kept}" if kept else "starts anew"
+    return f"Numbers behind step {step} are not finite and not kept; the same command {again}."
 
 
 def _check_limits(epochs: int | None, minutes: float | None) -> None:
@@ -250,7 +258,7 @@ def _diagnosed(training: Training, error: DivergedError) -> DivergedError:
     if training.keeper is not None:
         training.keeper.wait()
         world = training.world
-        kept = newest(training.keeper.folder, _unheard, clear=False) if world.first else None
+        kept = _last_sound(training.keeper) if world.first else None
         if world.of_first(lambda: kept is not None):
             run.restore(kept.tensors if kept is not None else {})
     images, _ = run.samples.of(ids, error.epoch)
@@ -261,8 +269,11 @@ def _diagnosed(training: Training, error: DivergedError) -> DivergedError:
     return told
 
 
-def _unheard(words: str) -> None:
-    """The run is over; what else is wrong would only hide why."""
+def _last_sound(keeper: Keeper) -> Checkpoint | None:
+    """The newest checkpoint, if it can be read: what else is wrong would hide why the run ends."""
+    with suppress(InputError):
+        return newest(keeper.folder, lambda words: None, clear=False)
+    return None
 
 
 def _resumed(training: Training, resume: Checkpoint) -> Resumed:

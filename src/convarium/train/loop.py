@@ -17,7 +17,7 @@ from convarium.data import Dataset, Split, carve
 from convarium.data.counter import order
 from convarium.errors import InputError, UsageError
 from convarium.files import printable
-from convarium.machine import Plan
+from convarium.machine import Plan, freed_memory_kept
 from convarium.recipes import Recipe
 from convarium.recipes.schedule import Length
 from convarium.train.checkpoint import Checkpoint, Keeper, newest
@@ -116,7 +116,8 @@ class Training:
         size, steps = len(self.run.samples.split), self.span.steps
         epochs = None if self.minutes else self.epochs or self.recipe.epochs
         yield RunStarted(size, len(self.batches), epochs, steps, self.minutes)
-        with self.keeper.stop.holding() if self.keeper else nullcontext():
+        holding = self.keeper.stop.holding() if self.keeper else nullcontext()
+        with freed_memory_kept() if self.plan.kind == "cpu" else nullcontext(), holding:
             yield from self._begin()
             while self.progress < 1:
                 yield from self._epoch()

@@ -34,7 +34,7 @@ from convarium.train.events import (
 )
 from convarium.train.position import Position, Span, exactness
 from convarium.train.samples import Samples
-from convarium.train.stepper import Stepper, batch_ranges, validation_error
+from convarium.train.stepper import Stepper, batch_ranges, remember, validation_error
 from convarium.train.tally import DivergedError, Tally
 from convarium.train.world import World
 
@@ -125,7 +125,9 @@ class Training:
             self.keeper.wait()
         self.model = self.run.finish()
         at = self.at
-        yield RunFinished(at.epoch, at.step, at.seconds, at.images / max(at.seconds, 1e-9))
+        rate = at.images / max(at.seconds, 1e-9)
+        best = at.best_epoch if self.recipe.tested == "best" else None
+        yield RunFinished(at.epoch, at.step, at.seconds, rate, best)
 
     @property
     def progress(self) -> float:
@@ -231,6 +233,8 @@ def _validate(training: Training) -> float | None:
     error = validation_error(training.run, training.held)
     if error < min(at.errors, default=2.0):
         at.best_step = at.step
+        if training.recipe.tested == "best":
+            remember(training.run)
     at.errors.append(error)
     return error
 

@@ -36,6 +36,11 @@ FURTHER = (
         {
             **_as_it_is(_STOCHDEPTH),
             "validation": (0.01, f"{_STOCHDEPTH}: 6,000 of SVHN's 604,388"),
+            "normalise": (
+                "pixel mean",
+                "yueatsprograms/Stochastic_Depth svhn-dataset.lua: of what is trained on; all are "
+                "divided by one number too",
+            ),
             "epochs": (50, _STOCHDEPTH),
             "schedule": ("step 0.1 at 30,35 epochs", _STOCHDEPTH),
         },

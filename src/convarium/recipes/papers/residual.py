@@ -185,7 +185,7 @@ STOCHDEPTH_CIFAR = recipe(
         ),
         "normalise": (
             "pixel mean",
-            "yueatsprograms/Stochastic_Depth cifar-dataset.lua: of the 45,000 trained on; all are "
+            "yueatsprograms/Stochastic_Depth cifar-dataset.lua: of what is trained on; all are "
             "divided by one number too",
         ),
     },

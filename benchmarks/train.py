@@ -34,6 +34,7 @@ from convarium.machine import Plan
 from convarium.machine.describe import processor
 from convarium.recipes import Recipe
 from convarium.train import Keeper, StepDone, Training, plan_for
+from convarium.train.kernels import faster_layers
 from reference_loop import ArrayPictures, FilePictures, reference_steps
 
 Contestant = Iterator[object]  # each `next` is one step
@@ -99,11 +100,11 @@ def our_steps(
 
 
 def bare_steps(model: nn.Module, dataset: Dataset, recipe: Recipe, plan: Plan) -> Contestant:
-    """A loop as one writes it by hand for this one case: same plan, views and optimiser."""
+    """A loop as one writes it by hand for this one case: same plan, views, layers and update."""
     model = plan.place(model).train()
     views = training_views(dataset, recipe)
     optimizer = torch.optim.SGD(
-        model.parameters(), lr=recipe.lr, momentum=0.9, weight_decay=1e-4, foreach=True
+        model.parameters(), lr=recipe.lr, momentum=0.9, weight_decay=1e-4, fused=True
     )
     epoch = 0
     while True:
@@ -112,7 +113,7 @@ def bare_steps(model: nn.Module, dataset: Dataset, recipe: Recipe, plan: Plan) -
             images = plan.move(views(ids, seed=0, epoch=epoch))
             labels = dataset.train.labels[ids]
             optimizer.zero_grad(set_to_none=True)
-            with plan.autocast():
+            with plan.autocast(), faster_layers(model, plan):
                 logits = model(images)
             loss = F.cross_entropy(logits.float(), labels)
             loss.backward()

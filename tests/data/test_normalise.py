@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from convarium.bakeoff.trained import about_weights, read_trained, scaled_as
-from convarium.data import normalised
+from convarium.data import carve, normalised
 from convarium.data.normalise import GCN_SCALE, ZCA_BIAS, contrast_normalised
 from convarium.errors import InputError, UsageError
 from data.view_data import dataset, pictures, recipe
@@ -197,3 +197,28 @@ def test_words_of_a_normalisation_that_cannot_be(saved, about) -> None:
     save_file({"nothing": torch.zeros(1)}, weights, metadata=lies)
     with pytest.raises(InputError, match="its metadata"):
         read_trained(weights)
+
+
+@pytest.mark.parametrize("words", ["channel", "channel mean", "pixel mean"])
+def test_what_is_held_out_for_validation_is_not_measured(words) -> None:
+    pixels = pictures(40, 8)
+    data = dataset(pixels)
+    part, held = carve(data.train, share=0.25)
+    assert len(held) == 10
+    seen = part.images(range(30)).numpy().astype(float)
+    axes = 0 if words == "pixel mean" else (0, 2, 3)
+    mean, std = (f(seen, axis=axes, keepdims=True) for f in (np.mean, np.std))
+    wanted = (pixels.numpy() - mean) / (std if words == "channel" else 1)
+    ours = normalised(data, recipe(normalise=words, validation=0.25)).prepare(pixels)
+    assert np.allclose(ours.numpy(), wanted, atol=2e-4)
+
+
+def test_whitening_is_measured_on_all_as_the_script_for_maxout_networks_does() -> None:
+    data = dataset(_correlated(200, 6))
+    parts = [normalised(data, recipe(normalise="gcn zca", validation=v)).scale for v in (0, 0.2)]
+    assert torch.equal(parts[0].matrix, parts[1].matrix)
+
+
+def test_without_a_validation_part_the_data_sets_own_scale_stays() -> None:
+    data = dataset(pictures(30, 8))
+    assert normalised(data, recipe(normalise="channel")).scale is data.scale

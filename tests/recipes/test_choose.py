@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from convarium.catalog import CATALOG
+from convarium.cli import main
 from convarium.errors import ConvariumError, InputError, UsageError
 from convarium.recipes import (
     PAPERS,
@@ -41,7 +42,7 @@ def test_the_four_ways_of_asking(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("network", "asked", "words"),
     [
-        ("lenet_caffe", "paper", "names no paper's recipe for lenet_caffe"),
+        ("lenet_caffe", "paper", "has no paper's recipe for lenet_caffe"),
         ("darknet53", "paper", "detection training is not part of this version"),
         ("resnet20_cifar", "yolov1_voc", "detection training is not part of this version"),
         ("resnet20_cifar", "resnet_cifer", "Did you mean resnet_cifar"),
@@ -101,6 +102,8 @@ def test_one_length_takes_the_others_place() -> None:
         ("epochs=none", "epochs or iterations"),
         ("name=x", "no field of a recipe is named 'name'"),
         ("schedule=plateau 0.1 patience 5 times 3", "needs validation"),
+        ("tested=best", "set validation above 0"),
+        ("tested=first", "tested must be last or best"),
         ("border=none", "border must be repeat or zero or reflect"),
     ],
 )
@@ -192,3 +195,18 @@ def test_every_network_has_a_short_recipe_for_many_pictures(kind: str) -> None:
         assert few == recipe_for(name, kind)
         assert many.batch > few.batch
         assert set(many.sources) == set(few.sources)
+
+
+def test_a_network_whose_paper_has_no_recipe_is_told_what_its_authors_took(capsys) -> None:
+    """The ledger: fb.resnet.torch, batch 128; wrn_imagenet has the values of that code."""
+    network = "stochastic_depth_152_imagenet"
+    asked = [
+        ["recipe", "show", network],
+        ["train", network, "--data", "digits", "--recipe", "paper"],
+    ]
+    for words in asked:
+        assert main(words) == 2
+        said = capsys.readouterr().err.strip()
+        assert said.count(". ") == 0, "one sentence"
+        assert said.endswith("--recipe wrn_imagenet --set batch=128.")
+    assert find_recipe(network, "photographs", "wrn_imagenet", ["batch=128"]).batch == 128

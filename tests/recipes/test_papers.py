@@ -263,7 +263,7 @@ def test_every_recipe_with_printed_rates_is_tried() -> None:
 def test_a_network_has_the_recipe_that_the_ledger_names(network: str) -> None:
     known = model_facts(network).recipe
     if known is None or (PAPERS[known].detection and network != "darknet19"):
-        with pytest.raises(UsageError, match=r"names no paper's recipe|not part of this version"):
+        with pytest.raises(UsageError, match=r"has no paper's recipe|not part of this version"):
             paper_recipe(network)
         return
     entry = paper_recipe(network).name

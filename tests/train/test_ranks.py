@@ -100,6 +100,7 @@ def test_ranks_without_samples_change_nothing(trial, tmp_path) -> None:
     "words",
     [
         pytest.param("lenet_caffe --epochs 1 --set validation=0.2", marks=SLOW),
+        pytest.param("lenet_caffe --epochs 2 --set validation=0.2 --set tested=best", marks=SLOW),
         pytest.param("lenet_caffe --set batch=27 --set iterations=4 --micro-batch 4", marks=SLOW),
         pytest.param("resnet20_cifar --set iterations=1", marks=SLOW),
         pytest.param("densenet_40_12_cifar --set iterations=1", marks=SLOW),

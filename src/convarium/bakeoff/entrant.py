@@ -143,6 +143,7 @@ class Entrant:
             "peak_bytes": peak.bytes,
             "curve": tuple(map(_point, training.at.curve)),
             "plan": plan.to_dict(),
+            "tested_epoch": finished.tested_epoch,
         }
         unavailable = dict.fromkeys((*SPEED, "joules_per_image"), NOT_TIMED)
         if peak.bytes is None:

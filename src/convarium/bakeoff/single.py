@@ -29,6 +29,7 @@ from convarium.train import (
     Keeper,
     MicroBatchHalved,
     Resumed,
+    RunFinished,
     Training,
     World,
 )
@@ -245,12 +246,11 @@ class _Single:
                 self.resumed_from_step, self.exact = event.step, event.exact
                 log.write("resumed", step=event.step, exact=event.exact, changed=event.changed)
                 self.tell(_resumed_words(event))
+            elif isinstance(event, RunFinished) and event.tested_epoch is not None:
+                self.tell(f"tested is epoch {event.tested_epoch}, the best by validation.")
             elif isinstance(event, MicroBatchHalved):
                 log.write("micro_batch", step=event.step, micro_batch=event.micro_batch)
-                self.tell(
-                    f"out of memory at step {event.step}: the batch is taken in parts of "
-                    f"{event.micro_batch} from here on; batch norm sees the parts."
-                )
+                self.tell(_halved_words(event))
 
         return told
 
@@ -270,6 +270,13 @@ def _resumed_words(event: Resumed) -> str:
     return f"{begin}, approximate: {what or 'an earlier resume was'}."
 
 
+def _halved_words(event: MicroBatchHalved) -> str:
+    return (
+        f"out of memory at step {event.step}: the batch is taken in parts of "
+        f"{event.micro_batch} from here on; batch norm sees the parts."
+    )
+
+
 def _recipe_words(one: Entrant) -> str:
     """The recipe in one line."""
     recipe, s = one.recipe, one.settings
@@ -277,7 +284,8 @@ def _recipe_words(one: Entrant) -> str:
     if not s.minutes and not s.epochs and recipe.iterations:
         length = f"{recipe.iterations} iterations"
     rate = f"rate {recipe.lr:g}, {recipe.schedule}"
-    return f"recipe {recipe.name}: {length}, batch {recipe.batch}, {rate}"
+    best = "; its best epoch by validation is tested" if recipe.tested == "best" else ""
+    return f"recipe {recipe.name}: {length}, batch {recipe.batch}, {rate}{best}"
 
 
 def _note_failure(log: RunLog, error: BaseException) -> None:

@@ -10,6 +10,10 @@
     lenet         background -0.1, ink 1.175 (LeNet-5, section II.B)
 
 The two means leave levels as they are otherwise: AlexNet trains "on the (centered) raw RGB values".
+
+What a recipe holds out for validation is not measured, as in the code of stochastic depth
+(main.lua: the training part's mean is handed to the other two); the other papers do not say.
+Whitening alone is measured on all of the training split: so does the script for maxout networks.
 """
 
 from __future__ import annotations
@@ -20,7 +24,16 @@ import torch
 from torch import Tensor
 
 from convarium.data.augment import centre_crop
-from convarium.data.model import Dataset, PixelScale, Scale, Split
+from convarium.data.model import (
+    Dataset,
+    InMemory,
+    PixelScale,
+    Scale,
+    Split,
+    measure_exact_scale,
+    measure_scale,
+)
+from convarium.data.parts import carve
 from convarium.errors import UsageError
 from convarium.recipes import Recipe
 
@@ -59,29 +72,38 @@ class Whitening:
 
 
 def normalised(dataset: Dataset, recipe: Recipe) -> Dataset:
-    """The data set with the scale that the recipe names, measured on its training split alone.
+    """The data set with the scale that the recipe names, measured on what it trains on.
 
     Raises:
-        UsageError: pictures too large to be whitened.
+        UsageError: pictures too large to be whitened, or too few to hold any out.
     """
-    return replace(dataset, scale=_scale(dataset, recipe.normalise))
+    words, measured = recipe.normalise, dataset.train
+    if recipe.validation and words in ("channel", "channel mean", "pixel mean"):
+        measured, _ = carve(measured, share=recipe.validation)
+    return replace(dataset, scale=_scale(dataset, measured, words))
 
 
-def _scale(dataset: Dataset, words: str) -> Scale:
+def _scale(dataset: Dataset, measured: Split, words: str) -> Scale:
     if words == "channel":
-        return dataset.scale
+        return dataset.scale if measured is dataset.train else _channels(measured)
     if words == "unit":
         return PixelScale((0.0,) * dataset.channels, (1.0,) * dataset.channels)
     if words == "lenet":
         span = INK - BACKGROUND
         return PixelScale((-BACKGROUND / span,) * dataset.channels, (1 / span,) * dataset.channels)
     if words == "gcn zca":
-        return whitening(dataset.train)
-    mean = mean_picture(dataset.train)
+        return whitening(measured)
+    mean = mean_picture(measured)
     if words == "pixel mean":
         return PixelMean(mean)
     shares = tuple((mean.double().mean((1, 2)) / 255).tolist())
     return PixelScale(shares, (1 / 255,) * dataset.channels)
+
+
+def _channels(split: Split) -> PixelScale:
+    """Mean and deviation of each channel: of all pictures where they are decoded already."""
+    is_decoded = isinstance(split.store, InMemory)
+    return measure_exact_scale(split) if is_decoded else measure_scale(split)
 
 
 def mean_picture(split: Split) -> Tensor:

@@ -1,14 +1,19 @@
-"""Peak resident memory of a block, from the kernel's own high-water mark."""
+"""Resident memory: its peak over a block, from the kernel's own mark; kept, or given back."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
-from contextlib import suppress
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
 _PROC = Path("/proc/self")
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # glibc's malloc.h: what mallopt sets
+# Bytes where glibc's own adjusting of these ends: mallopt(3), M_MMAP_THRESHOLD.
+_TRIM_AT, _MMAP_FROM = 64 << 20, 32 << 20
 
 
 class PeakMemory:
@@ -48,6 +53,28 @@ class PeakMemory:
         lines = (self._proc / "status").read_text().splitlines()
         fields = dict(line.split(":", 1) for line in lines if ":" in line)
         return int(fields[key].split()[0]) * 1024
+
+
+@contextmanager
+def freed_memory_kept() -> Iterator[None]:
+    """Within, glibc keeps what is freed for what is asked for next; then gives it back.
+
+    Otherwise it gives the end of its heap back whenever that is free, and the kernel clears the
+    pages anew. Maps are still made for what is larger than 32 MiB and finds no room: without them
+    a heap can grow for ever, as glibc's aligned blocks do not fit where one of their size was.
+    This holds for the whole process. Other C libraries are left as they are.
+    """
+    libc = ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
+    if libc is None:
+        yield
+        return
+    libc.mallopt(_MMAP_THRESHOLD, _MMAP_FROM)
+    libc.mallopt(_TRIM_THRESHOLD, -1)  # never
+    try:
+        yield
+    finally:
+        libc.mallopt(_TRIM_THRESHOLD, _TRIM_AT)
+        give_back()
 
 
 def give_back() -> None:

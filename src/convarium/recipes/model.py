@@ -24,6 +24,7 @@ LOSSES = ("cross_entropy", "logistic", "map")
 INITS = ("paper", "unit_variance", "xavier", "he")
 DECAY_ON = ("all", "weights", "not depthwise")
 BORDERS = ("repeat", "zero", "reflect")
+TESTED = ("last", "best")
 NORMALISATIONS = ("channel", "channel mean", "pixel mean", "unit", "gcn zca", "lenet")
 _CHOICES = {
     "optimizer": OPTIMIZERS,
@@ -32,6 +33,7 @@ _CHOICES = {
     "decay_on": DECAY_ON,
     "border": BORDERS,
     "normalise": NORMALISATIONS,
+    "tested": TESTED,
 }
 
 
@@ -77,6 +79,7 @@ class Recipe:
     jitter: float = 0.0  # brightness, contrast and saturation change by up to this share
     normalise: str = "channel"  # mean and deviation of each channel
     validation: float = 0.0  # share of the training split that is held out and tested each epoch
+    tested: str = "last"  # epoch; "best": the first with the lowest error on the validation part
     detection: Mapping[str, Any] = field(default_factory=dict, hash=False)  # of a detector's paper
     sources: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
 
@@ -91,8 +94,8 @@ class Recipe:
         schedule = read_schedule(self.schedule)
         if isinstance(schedule, Rates) and schedule.rates[0] != self.lr:
             raise self._wrong("lr", f"{schedule.rates[0]:g}, the first of the schedule's rates")
-        if self.schedule.startswith("plateau") and not self.validation:
-            raise UsageError(f"{self.name}: a plateau schedule needs validation above 0.")
+        if not self.validation:
+            _check_without_validation(self)
 
     def unmoved(self, batches: float = inf) -> str:
         """One sentence where the run ends before the schedule's first place; else no words.
@@ -152,3 +155,13 @@ class Recipe:
 
     def _wrong(self, what: str, rule: str) -> UsageError:
         return UsageError(f"{self.name}: {what} must be {rule}, not {getattr(self, what)!r}.")
+
+
+def _check_without_validation(recipe: Recipe) -> None:
+    if recipe.schedule.startswith("plateau"):
+        raise UsageError(f"{recipe.name}: a plateau schedule needs validation above 0.")
+    if recipe.tested == "best":
+        raise UsageError(
+            f"{recipe.name}: the best epoch is found by a validation part: "
+            "set validation above 0, or tested=last."
+        )

@@ -69,7 +69,7 @@ _WITHOUT_NORM = frozenset("lenet alexnet zfnet nin vgg googlenet squeezenet".spl
 _OURS = "unstated: our choice because "
 _UNUSED = """
     iterations optimizer decay_on max_filter_rms loss init_from init_convolutions options average
-    short_side area aspect pca_sigma jitter normalise validation detection
+    short_side area aspect pca_sigma jitter normalise validation tested detection
 """.split()
 _SOURCES = {
     "epochs": _OURS + "the whole race is to end within minutes on two cores",

@@ -62,6 +62,7 @@ class Result:
     recipe: dict[str, Any]
     plan: dict[str, Any]  # threads, layout, precision, and how they were chosen
     unavailable: dict[str, str] = field(default_factory=dict)
+    tested_epoch: int | None = None  # the best by validation; None: the last, as recipes mostly say
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,12 @@ from convarium.train.signals import Stop
 SCHEMA = "convarium/checkpoint/1"
 STEPS, SECONDS = 50, 10.0  # a checkpoint at least every so many steps or seconds
 KEPT = 2  # the newest, beside the best
+# What reading files that are not as they were written raises.
+_DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError)
+
+
+class DamagedError(InputError):
+    """A checkpoint whose files are not what was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +55,14 @@ class Keeper:
     steps: int = STEPS
     seconds: float = SECONDS
     stop: Stop = field(default_factory=Stop)
+    kept: int = 0  # the step behind which the newest checkpoint was taken; 0 without any
     _writer: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
     _pending: Future[None] | None = None
     _last: tuple[int, float] = (0, 0.0)
 
     def begin(self, step: int) -> None:
-        """From here the steps and seconds to the next checkpoint count."""
+        """From here the steps and seconds to the next checkpoint count; `step` is kept, or 0."""
+        self.kept = step
         self._last = (step, time.monotonic())
 
     def due(self, step: int) -> bool:
@@ -63,24 +71,30 @@ class Keeper:
         late = step - at >= self.steps or time.monotonic() - when >= self.seconds
         return late or self.stop.asked is not None
 
-    def save(self, at: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    def save(self, at: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> int:
         """Takes a copy and writes it beside the training; an earlier write's error is raised here.
 
         Args:
             at: where the run stands, as JSON can hold it; "step" and "best_step" among it.
             tensors: by name; all finite, else nothing is written and the one before stays newest.
 
+        Returns:
+            The step of the newest checkpoint: this one, or that before; 0 without any.
+
         Raises:
             ExhaustedError: the disk is full; the checkpoint before is kept.
             InputError: the folder cannot be written.
         """
         self.wait()
+        before = self.kept
         self.begin(at["step"])
         floats = [t for t in tensors.values() if t.is_floating_point()]
         if not torch.stack([t.isfinite().all() for t in floats]).all():
-            return
+            self.kept = before
+            return before
         copies = {k: t.detach().to("cpu", copy=True).contiguous() for k, t in tensors.items()}
         self._pending = self._writer.submit(self._write, dict(at), copies)
+        return self.kept
 
     def wait(self) -> None:
         """Until what was saved is on disk."""
@@ -117,11 +131,14 @@ def newest(folder: Path, tell: Callable[[str], None], *, clear: bool = True) -> 
     """The newest checkpoint of a folder that is sound; says which are not. None without any.
 
     With `clear` those that are not are taken away, or they would count as the newest for ever.
+
+    Raises:
+        InputError: the newest that is not damaged cannot be read just now.
     """
     for manifest in _manifests(folder):
         try:
             return read_checkpoint(manifest)
-        except InputError as error:
+        except DamagedError as error:
             tell(f"{error} Taking the checkpoint before it.")
             if clear:
                 remove(manifest)
@@ -132,20 +149,29 @@ def read_checkpoint(manifest: Path) -> Checkpoint:
     """The checkpoint with that manifest.
 
     Raises:
-        InputError: it is damaged or of another version.
+        DamagedError: it is not what was written.
+        InputError: it cannot be read just now and may be sound, or is of another version.
     """
     try:
-        about = json.loads(manifest.read_text(encoding="utf-8"))
-        check = about.pop("check")
-        if about["schema"] != SCHEMA or check != _check(about):
-            raise ValueError("its manifest is not what was written")
+        about = _manifest(manifest)
         place = manifest.with_suffix(".safetensors")
         if _sha256(place) != about["sha256"]:
             raise ValueError("its tensors are not what was written")
-        return Checkpoint(manifest, about, load_file(place))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise InputError(f"checkpoint {shown(manifest)} is damaged ({reason}).") from error
+        if about["schema"] != SCHEMA:
+            raise InputError(
+                f"checkpoint {shown(manifest)} is of another version ({about['schema']}). "
+                "Go on with that version, or start over with --resume never."
+            )
+        return Checkpoint(manifest, about, _loaded(place))
+    except FileNotFoundError as error:
+        raise _damaged(manifest, "its tensors are gone") from error
+    except _DAMAGE as error:
+        raise _damaged(manifest, error) from error
+    except OSError as error:  # no rights, a failing disk, too many open files: not its fault
+        raise InputError(
+            f"checkpoint {shown(manifest)} cannot be read: {error.strerror or error}. It is left "
+            "as it is: mend that and give the same command, or start over with --resume never."
+        ) from error
 
 
 def manifests_config(folder: Path) -> str | None:
@@ -167,6 +193,39 @@ def discard(folder: Path) -> None:
 def _manifests(folder: Path) -> list[Path]:
     """The newest first."""
     return sorted(folder.glob("step-*.json"), reverse=True)
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    """What a manifest says, if it is what was written.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError, RecursionError: it is not.
+        OSError: it cannot be read.
+    """
+    about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if about.pop("check") != _check(about):
+        raise ValueError("its manifest is not what was written")
+    return about
+
+
+def _loaded(place: Path) -> dict[str, Tensor]:
+    """The tensors of a file that was there a moment ago.
+
+    Raises:
+        OSError: it cannot be opened or mapped.
+        SafetensorError: it is no safetensors file.
+    """
+    try:
+        return load_file(place)
+    except FileNotFoundError as error:  # which safetensors says of any file that does not open
+        with place.open("rb"):
+            raise OSError(f"it does not open ({error})") from error
+    except RuntimeError as error:  # torch's word for a file that cannot be mapped
+        raise OSError(str(error)) from error
+
+
+def _damaged(manifest: Path, reason: object) -> DamagedError:
+    return DamagedError(f"checkpoint {shown(manifest)} is damaged ({reason}).")
 
 
 def _check(about: Mapping[str, Any]) -> str:

@@ -76,12 +76,13 @@ class EpochDone:
 
 @dataclass(frozen=True, slots=True)
 class RunFinished:
-    """The last event. The model is trained in place."""
+    """The last event. The model is trained in place; it has the weights that are to be tested."""
 
     epochs: int
     steps: int
     seconds: float
     images_per_second: float  # of the whole run
+    tested_epoch: int | None = None  # whose weights the model has, where that is not the last
 
 
 Event = (

@@ -7,7 +7,7 @@ a pure function of that, the seed and the sample id, so no generator's state is 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 
 import torch
@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from convarium.data import Dataset, Split, carve
 from convarium.data.counter import order
-from convarium.errors import UsageError
+from convarium.errors import InputError, UsageError
 from convarium.files import printable
-from convarium.machine import Plan
+from convarium.machine import Plan, freed_memory_kept
 from convarium.recipes import Recipe
 from convarium.recipes.schedule import Length
 from convarium.train.checkpoint import Checkpoint, Keeper, newest
@@ -34,7 +34,7 @@ from convarium.train.events import (
 )
 from convarium.train.position import Position, Span, exactness
 from convarium.train.samples import Samples
-from convarium.train.stepper import Stepper, batch_ranges, validation_error
+from convarium.train.stepper import Stepper, batch_ranges, remember, validation_error
 from convarium.train.tally import DivergedError, Tally
 from convarium.train.world import World
 
@@ -116,7 +116,8 @@ class Training:
         size, steps = len(self.run.samples.split), self.span.steps
         epochs = None if self.minutes else self.epochs or self.recipe.epochs
         yield RunStarted(size, len(self.batches), epochs, steps, self.minutes)
-        with self.keeper.stop.holding() if self.keeper else nullcontext():
+        holding = self.keeper.stop.holding() if self.keeper else nullcontext()
+        with freed_memory_kept() if self.plan.kind == "cpu" else nullcontext(), holding:
             yield from self._begin()
             while self.progress < 1:
                 yield from self._epoch()
@@ -124,7 +125,9 @@ class Training:
             self.keeper.wait()
         self.model = self.run.finish()
         at = self.at
-        yield RunFinished(at.epoch, at.step, at.seconds, at.images / max(at.seconds, 1e-9))
+        rate = at.images / max(at.seconds, 1e-9)
+        best = at.best_epoch if self.recipe.tested == "best" else None
+        yield RunFinished(at.epoch, at.step, at.seconds, rate, best)
 
     @property
     def progress(self) -> float:
@@ -182,13 +185,21 @@ class Training:
             _read(self, tally, last=True)
         at.tally = None if tally is None else tally.kept()
         tensors = self.run.tensors()
-        if self.world.first:
-            keeper.save(asdict(at), tensors)
-        yield CheckpointSaved(at.step)
+        kept = self.world.of_first(lambda: keeper.save(asdict(at), tensors))
+        if kept == at.step:
+            yield CheckpointSaved(at.step)
         if self.stop:
             keeper.stop.asked = self.stop
             keeper.wait()
-            keeper.stop.leave(f"Kept behind step {at.step}; the same command continues.")
+            keeper.stop.leave(_kept_words(at.step, kept))
+
+
+def _kept_words(step: int, kept: int) -> str:
+    """What a stop behind `step` leaves, where the newest checkpoint is `kept`."""
+    if kept == step:
+        return f"Kept behind step {step}; the same command continues."
+    again = f"continues behind step {kept}" if kept else "starts anew"
+    return f"Numbers behind step {step} are not finite and not kept; the same command {again}."
 
 
 def _check_limits(epochs: int | None, minutes: float | None) -> None:
@@ -222,6 +233,8 @@ def _validate(training: Training) -> float | None:
     error = validation_error(training.run, training.held)
     if error < min(at.errors, default=2.0):
         at.best_step = at.step
+        if training.recipe.tested == "best":
+            remember(training.run)
     at.errors.append(error)
     return error
 
@@ -250,7 +263,7 @@ def _diagnosed(training: Training, error: DivergedError) -> DivergedError:
     if training.keeper is not None:
         training.keeper.wait()
         world = training.world
-        kept = newest(training.keeper.folder, _unheard, clear=False) if world.first else None
+        kept = _last_sound(training.keeper) if world.first else None
         if world.of_first(lambda: kept is not None):
             run.restore(kept.tensors if kept is not None else {})
     images, _ = run.samples.of(ids, error.epoch)
@@ -261,8 +274,11 @@ def _diagnosed(training: Training, error: DivergedError) -> DivergedError:
     return told
 
 
-def _unheard(words: str) -> None:
-    """The run is over; what else is wrong would only hide why."""
+def _last_sound(keeper: Keeper) -> Checkpoint | None:
+    """The newest checkpoint, if it can be read: what else is wrong would hide why the run ends."""
+    with suppress(InputError):
+        return newest(keeper.folder, lambda words: None, clear=False)
+    return None
 
 
 def _resumed(training: Training, resume: Checkpoint) -> Resumed:

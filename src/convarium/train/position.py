@@ -32,9 +32,14 @@ class Position:
     micro_batch: int | None = None
     exact: bool = True  # no resume so far under another exactness key
     errors: list[float] = field(default_factory=list)  # on the validation part, an epoch each
-    best_step: int | None = None  # behind the epoch with the lowest error
+    best_step: int | None = None  # behind the first epoch with the lowest error
     curve: list[EpochDone] = field(default_factory=list)
     tally: list[float] | None = None  # of the running epoch
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The first with the lowest validation error; from 1, None without any."""
+        return self.errors.index(min(self.errors)) + 1 if self.errors else None
 
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> Position:

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from convarium.machine import Plan
 from convarium.recipes import Recipe
+from convarium.train.kernels import faster_layers
 from convarium.train.losses import loss_of
 from convarium.train.optimizers import limit_filters
-from convarium.train.subsample import pooled_subsampling
 
 
 def train_step(
@@ -52,7 +52,7 @@ def add_gradient(
 
     With the part's size over the batch's as share, the parts add up to the whole batch's mean.
     """
-    with plan.autocast(), pooled_subsampling(model, plan):
+    with plan.autocast(), faster_layers(model, plan):
         outputs = model(images)
     loss = loss_of(outputs, labels, recipe)
     if share != 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
@@ -53,6 +53,7 @@ class Stepper:
     seconds: float = 0.0
     optimizer: torch.optim.Optimizer | None = None
     mean: Polyak | None = None
+    best: dict[str, Tensor] | None = None  # state of the network to be tested, if not the last one
     stages: dict[str, list[nn.Parameter]] = field(default_factory=dict)
     together: Alone = field(init=False)  # how the processes share the network
     network: nn.Module = field(init=False)  # as the caller knows it
@@ -105,10 +106,8 @@ class Stepper:
                     loss, right = self._gradient(ids, step, epoch)
                     break
                 except RuntimeError as error:
-                    self.micro_batch = halved_micro_batch(
-                        self.micro_batch, len(ids), error, self.world
-                    )
-                    halved = True
+                    most = halved_micro_batch(self.micro_batch, len(ids), error, self.world)
+                    self.micro_batch, halved = most, True
             if step % WATCH_EVERY == 0 or tally.samples == 0:
                 tally.norms.add(gradient_norms(self.stages))
             update(self.model, self.optimizer, self.recipe, self.together.clip)
@@ -118,21 +117,24 @@ class Stepper:
         return halved
 
     def finish(self) -> nn.Module:
-        """The trained network, or its mean where there is one; whole on rank 0."""
-        if self.mean is not None:
+        """The network remembered last, else the trained one or its mean; whole on rank 0."""
+        if self.best is not None:
+            self.model.load_state_dict(self.best)
+        elif self.mean is not None:
             self.mean.swap()
         return self.together.finished(self.network)
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that a checkpoint needs, on rank 0; shares the network's memory if alone."""
         assert self.optimizer is not None
-        return self.together.whole(run_tensors(self.model, self.optimizer, self.mean))
+        tensors = run_tensors(self.model, self.optimizer, self.mean, self.best)
+        return self.together.whole(tensors)
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Puts back what `tensors` gave rank 0, laid out as the plan has it."""
         assert self.optimizer is not None
         own = self.together.own(self.world.tensors_of_first(tensors))
-        restore_run(own, self.model, self.optimizer, self.mean)
+        self.best = restore_run(own, self.model, self.optimizer, self.mean)
 
     def _gradient(self, ids: Tensor, step: int, epoch: int) -> tuple[Tensor, Tensor]:
         """Sets `.grad` to the global batch's mean gradient; (loss, right answers) of this rank."""
@@ -160,13 +162,23 @@ class Stepper:
         return torch.stack(losses).sum(), torch.stack(rights).sum() * counts
 
 
+def averaged(run: Stepper) -> AbstractContextManager[None]:
+    """Within, the network is its mean where there is one."""
+    return run.mean.in_place() if run.mean is not None else nullcontext()
+
+
+def remember(run: Stepper) -> None:
+    """Keeps the network as it is now, or its mean where there is one, to be the one tested."""
+    with averaged(run):
+        run.best = {key: t.detach().clone() for key, t in run.model.state_dict().items()}
+
+
 def validation_error(run: Stepper, split: Split) -> float:
     """Share of wrong answers on `split`, of the mean network where there is one."""
     own = split.subset(run.world.slice(torch.arange(len(split))))
     right = torch.zeros((), dtype=torch.int64)
     prepare = run.samples.dataset.prepare
-    averaged = run.mean.in_place() if run.mean is not None else nullcontext()
-    with averaged, run.together.answering():
+    with averaged(run), run.together.answering():
         if len(own):
             right += evaluate(run.model, own, prepare=prepare, plan=run.plan).top1_correct
     return 1 - int(run.world.total(right)) / len(split)

@@ -11,11 +11,15 @@ from convarium.train.optimizers import Polyak
 
 
 def run_tensors(
-    model: nn.Module, optimizer: torch.optim.Optimizer, mean: Polyak | None
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    mean: Polyak | None,
+    best: Mapping[str, Tensor] | None = None,
 ) -> dict[str, Tensor]:
     """Everything that a checkpoint needs; shares the run's memory.
 
-    "model/KEY", "optimizer/PARAMETER/what" and, where there is a Polyak mean, "mean/PARAMETER".
+    "model/KEY", "optimizer/PARAMETER/what" and, where there is a Polyak mean, "mean/PARAMETER";
+    "best/KEY" of the state that is to be tested, where it is not the last one.
     """
     names: dict[Tensor, str] = {p: name for name, p in model.named_parameters()}
     found = {f"model/{key}": t for key, t in model.state_dict().items()}
@@ -24,7 +28,7 @@ def run_tensors(
         found |= {f"optimizer/{names[p]}/{what}": t for what, t in tensors.items()}
     if mean is not None:
         found |= {f"mean/{name}": t for name, t in mean.mean.items()}
-    return found
+    return found | {f"best/{key}": t for key, t in (best or {}).items()}
 
 
 def restore_run(
@@ -32,9 +36,9 @@ def restore_run(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     mean: Polyak | None,
-) -> None:
-    """Puts back what `run_tensors` gave, laid out as the model and the mean are."""
-    parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "mean": {}}
+) -> dict[str, Tensor] | None:
+    """Puts back what `run_tensors` gave, laid out as the model and the mean are; gives the best."""
+    parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "mean": {}, "best": {}}
     for name, tensor in tensors.items():
         part, rest = name.split("/", 1)
         parts[part][rest] = tensor
@@ -49,3 +53,4 @@ def restore_run(
     if mean is not None:
         for name, tensor in mean.mean.items():
             tensor.copy_(parts["mean"][name])
+    return parts["best"] or None

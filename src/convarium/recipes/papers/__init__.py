@@ -12,7 +12,7 @@ from convarium.recipes.papers.dense import DENSE
 from convarium.recipes.papers.detectors import DETECTORS
 from convarium.recipes.papers.early import EARLY
 from convarium.recipes.papers.further import FURTHER, OWN_RECIPE, OWN_ROWS
-from convarium.recipes.papers.omitted import NEVER_TOLD, why_not
+from convarium.recipes.papers.omitted import INSTEAD, NEVER_TOLD, why_not
 from convarium.recipes.papers.residual import RESIDUAL
 from convarium.recipes.papers.table import changed
 
@@ -58,9 +58,9 @@ def paper_recipe(network: str, name: str | None = None) -> Recipe:
     row = catalog.find(network)
     own = recipe_id(row.name)
     if name is None and own is None:
+        other = "take its short one, or another's by its name of `convarium recipe list`"
         raise UsageError(
-            f"the ledger names no paper's recipe for {row.name}. "
-            "Take its short one, or name another; see `convarium recipe list`."
+            f"the ledger has no paper's recipe for {row.name}: {INSTEAD.get(row.name, other)}."
         )
     found = find_paper(name or own or "")
     rows = OWN_ROWS.get(row.name, {}) if found.name == own else {}

@@ -52,7 +52,8 @@ DENSENET_CIFAR = recipe(
         ),
         "weight_decay": (0.0001, "DenseNet section 4.2"),
         "normalise": ("channel", "DenseNet section 4.1"),
-        "validation": (0.0, "DenseNet section 4.1: all 50,000, tested at the end"),
+        "validation": (0.0, "DenseNet section 4.1: all 50,000"),
+        "tested": ("last", "DenseNet section 4.1: the error at the end of training"),
         "options": ({}, "DenseNet section 4.2: dropout only without augmentation"),
     },
 )

@@ -135,7 +135,11 @@ NIN_CIFAR = recipe(
             0.0005,
             OURS + f"section 4.1 tunes it; {_NIN_PARAMS} has 0.001 on a loss counted twice",
         ),
-        "normalise": ("gcn zca", "NiN section 4.1: as maxout networks"),
+        "normalise": (
+            "gcn zca",
+            "NiN section 4.1: as maxout networks, whose script in pylearn2 measures it on all "
+            "50,000",
+        ),
     },
     recalled=True,
 )

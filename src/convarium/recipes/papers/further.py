@@ -36,6 +36,11 @@ FURTHER = (
         {
             **_as_it_is(_STOCHDEPTH),
             "validation": (0.01, f"{_STOCHDEPTH}: 6,000 of SVHN's 604,388"),
+            "normalise": (
+                "pixel mean",
+                "yueatsprograms/Stochastic_Depth svhn-dataset.lua: of what is trained on; all are "
+                "divided by one number too",
+            ),
             "epochs": (50, _STOCHDEPTH),
             "schedule": ("step 0.1 at 30,35 epochs", _STOCHDEPTH),
         },
@@ -56,10 +61,8 @@ FURTHER = (
         {
             **_as_it_is("DenseNet section 4.1"),
             "normalise": ("unit", "DenseNet section 4.1: levels divided by 255"),
-            "validation": (
-                0.01,
-                "DenseNet section 4.1: 6,000 of SVHN's 604,388; it tests the best epoch",
-            ),
+            "validation": (0.01, "DenseNet section 4.1: 6,000 of SVHN's 604,388"),
+            "tested": ("best", "DenseNet section 4.1: the model of the lowest validation error"),
             "epochs": (40, _DENSENET),
             "schedule": ("step 0.1 at 20,30 epochs", f"{_DENSENET}: at 50 and 75 % of the epochs"),
             "options": ({"dropout": 0.2}, f"{_DENSENET}: {_NO_VIEWS}"),

@@ -6,6 +6,11 @@ _NETWORK = "the network's own: its builder has it (`convarium show NETWORK`)"
 _REPORT = "how the paper reports, not how it trains"
 _ANY = "of the paper's machines; the recipe trains on any"
 _DETECTOR = "of a detector; the fields of `detection` have it"
+# Of a network without a recipe of its paper: what the ledger knows of its training all the same.
+INSTEAD = {
+    "stochastic_depth_152_imagenet": "its authors trained it by fb.resnet.torch at batch 128, "
+    "whose values are --recipe wrn_imagenet --set batch=128",
+}
 # Of every recipe, by the ledger's field.
 ALWAYS = {
     "id": "the recipe's name",
@@ -41,10 +46,6 @@ OF_ONE = {
     ("wrn_imagenet", "based_on"): "in the sources",
     ("resnext_cifar", "note"): "an earlier version of the paper; --set batch=256 trains it",
     ("fractal_cifar", "epochs_svhn"): "fractal_svhn has it",
-    (
-        "stochdepth_cifar",
-        "split",
-    ): "the best epoch by validation is tested there, the last one here",
     ("stochdepth_cifar", "svhn"): "stochdepth_svhn has it",
     ("densenet_cifar", "epochs_svhn"): "densenet_svhn has it",
     ("densenet_cifar", "dropout"): "densenet_cifar_plain has it",
@@ -82,7 +83,7 @@ CARRIED = {
     "loss": "loss",
     "aux_loss_weight": "aux_weight",
     "augmentation": "shift_px border mirror crop short_side area aspect pca_sigma jitter normalise",
-    "split": "validation",
+    "split": "validation tested",
     "extra": "max_filter_rms",
     "init": "init init_from init_convolutions",
 }

@@ -178,9 +178,15 @@ STOCHDEPTH_CIFAR = recipe(
         "schedule": ("step 0.1 at 250,375 epochs", "Stochastic depth section 4"),
         "weight_decay": (0.0001, "Stochastic depth section 4"),
         "validation": (0.1, "Stochastic depth section 4: 5,000 of CIFAR's 50,000"),
+        "tested": (
+            "best",
+            "Stochastic depth section 4; yueatsprograms/Stochastic_Depth readme: selected by best "
+            "validation error",
+        ),
         "normalise": (
             "pixel mean",
-            "yueatsprograms/Stochastic_Depth cifar-dataset.lua; all are divided by one number too",
+            "yueatsprograms/Stochastic_Depth cifar-dataset.lua: of what is trained on; all are "
+            "divided by one number too",
         ),
     },
 )

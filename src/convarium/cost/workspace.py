@@ -17,14 +17,15 @@ import torch
 from torch import Tensor
 
 from convarium.cost.scratch import SCRATCH
+from convarium.cost.weight_gradients import (
+    BLOCK,
+    Call,
+    packed_bytes,
+    padded,
+    sums_bytes,
+    unfolded_bytes,
+)
 from convarium.trace.layouts import channels_last
-
-_BLOCK = 16  # channels
-_REDUCTION_BYTES = 96 * 1024  # a thread's share of oneDNN's bfloat16 depthwise weight gradient
-_TURNED_ROW = 32  # pixels: rows of a picture turned for a bfloat16 weight gradient are padded to it
-_TURNED_BYTES = 32 * 1024  # beside the turned picture, about
-_MOST_TURNED = 800 * 1024  # beyond it oneDNN turns a part at a time,
-_TURNED_PART = 512 * 1024  # of about so many bytes
 
 
 def cpu_workspace(name: str, args: tuple[Any, ...], out: Any) -> int:
@@ -49,9 +50,8 @@ class _Conv(NamedTuple):
 
     `x`, `weight`, `y` are 0 where no copy is made. `lasts`: an operand has its channels last, so
     that the kernel takes maps as they lie; `moved` are then the copies of the other operands into
-    channels last, and `blocks` the bytes of a depthwise weight with a block by a block of channels
-    for each group, which its gradient takes beyond 3 x 3 taps. `sums` is what a bfloat16 weight
-    gradient takes; `product` what the gradient takes where oneDNN unfolds the input, else 0.
+    channels last. `packed` is the weight's gradient in blocks of each group's channels, `sums` what
+    it takes in bfloat16; `product` what it takes where oneDNN unfolds the input instead, else 0.
     """
 
     x: int
@@ -63,7 +63,7 @@ class _Conv(NamedTuple):
     strided: bool
     lasts: bool = False
     moved: int = 0
-    blocks: int = 0
+    packed: int = 0
     sums: int = 0
     product: int = 0
 
@@ -75,7 +75,6 @@ def _read(x: Tensor, weight: Tensor, rest: Sequence[Any], y: Tensor | None = Non
     outputs = weight.shape[1] * groups if transposed else weight.shape[0]
     size, inputs = x.element_size(), x.shape[1]
     lasts = channels_last(x) or channels_last(weight)
-    wide = groups == inputs == outputs > 1 and max(weight.shape[2:]) > 3
     side = y.shape[2:] if y is not None else _sides(x, weight, stride, padding, dilation)
     if not half and not _takes_onednn(x, weight, stride, dilation, groups):
         taps = prod(weight.shape[1:])
@@ -83,12 +82,12 @@ def _read(x: Tensor, weight: Tensor, rest: Sequence[Any], y: Tensor | None = Non
         columns = 0 if plain else x.shape[0] * taps * prod(side) * size
         return _Conv(0, 0, 0, 0, columns, False, False, lasts)
     blocked = not half and (groups == 1 or groups == inputs == outputs)
-    in_block = _padded(inputs) if blocked else inputs
-    out_block = _padded(outputs) if blocked else outputs
+    in_block = padded(inputs) if blocked else inputs
+    out_block = padded(outputs) if blocked else outputs
     pixels, y_pixels = x.shape[0] * prod(x.shape[2:]), x.shape[0] * prod(side)
-    first = not half and inputs < _BLOCK
+    first = not half and inputs < BLOCK
     copied = _weight_copy(weight, groups, first, blocked or half) * size
-    turned = _turned(x, weight, stride, padding, side) if half and not transposed else 0
+    call = Call(x, weight, stride, padding, dilation, groups, side)
     return _Conv(
         x=0 if first else pixels * in_block * size,
         weight=copied,
@@ -99,9 +98,9 @@ def _read(x: Tensor, weight: Tensor, rest: Sequence[Any], y: Tensor | None = Non
         strided=max(stride) > 1 and groups == 1,
         lasts=lasts,
         moved=sum(_moved(t) for t in (x, weight, y) if t is not None) if lasts else 0,
-        sums=_sums(x, weight, groups, turned) if half else 0,
-        product=_unfolded(x, weight, dilation, side) if not transposed else 0,
-        blocks=4 * groups * _BLOCK**2 * prod(weight.shape[2:]) if lasts and wide else 0,
+        packed=copied if transposed else packed_bytes(call),
+        sums=2 * copied if transposed and half else sums_bytes(call),
+        product=0 if transposed else unfolded_bytes(call),
     )
 
 
@@ -121,10 +120,10 @@ def _weight_copy(weight: Tensor, groups: int, first: bool, blocked: bool) -> int
     taps = prod(weight.shape[2:])
     if groups > 1:
         depthwise = weight.shape[1] == 1 and blocked
-        return (_padded(weight.shape[0]) if depthwise else weight.shape[0] * weight.shape[1]) * taps
+        return (padded(weight.shape[0]) if depthwise else weight.shape[0] * weight.shape[1]) * taps
     pairs = 2 if _is_half(weight) else 1  # of blocks, in bfloat16
-    inputs = weight.shape[1] if first else _padded(weight.shape[1], pairs * _BLOCK)
-    return _padded(weight.shape[0]) * inputs * taps
+    inputs = weight.shape[1] if first else padded(weight.shape[1], pairs * BLOCK)
+    return padded(weight.shape[0]) * inputs * taps
 
 
 def _takes_onednn(
@@ -157,7 +156,7 @@ def _backward(conv: _Conv, out: Sequence[Tensor | None]) -> int:
         copies = 3 if conv.half or conv.strided else 2
         most = max(conv.y + conv.weight + max(conv.x, gx), copies * gx)
     if gw:
-        inner = conv.y + conv.x_for_weight + conv.weight + conv.sums
+        inner = conv.y + conv.x_for_weight + conv.packed + conv.sums
         if conv.product:
             inner = conv.weight + conv.product
         most = max(most, gx + inner, gx + conv.weight + gw)
@@ -169,60 +168,8 @@ def _backward_lasts(conv: _Conv, out: Sequence[Tensor | None]) -> int:
     if conv.columns is not None:
         return gx + 2 * gw + conv.columns
     # The gradient of the weight is packed, then copied to its layout and out of it.
-    most = max(conv.weight + conv.sums, 3 * gw, conv.product)
-    if conv.blocks:
-        most = conv.blocks * (3 if conv.half else 2) // 2 + 2 * gw
-    return conv.moved + gx + most
-
-
-def _sums(x: Tensor, weight: Tensor, groups: int, turned: int) -> int:
-    """oneDNN sums a bfloat16 weight gradient in float32, over pictures turned for it, about.
-
-    With few input channels every thread takes pictures, and sums, of its own.
-    """
-    threads = torch.get_num_threads()
-    if groups == weight.shape[0]:
-        return 4 * _weight_copy(weight, groups, False, True) + threads * _REDUCTION_BYTES
-    blocks = _padded(weight.shape[0]) * _padded(weight.shape[1])
-    whole = 4 * blocks * prod(weight.shape[2:]) + turned
-    return whole * min(threads, x.shape[0]) if x.shape[1] < 4 * _BLOCK else whole
-
-
-def _turned(
-    x: Tensor,
-    weight: Tensor,
-    stride: Sequence[int],
-    padding: Sequence[int],
-    side: Sequence[int],
-) -> int:
-    """One picture and its output with pixels and channels turned, in bfloat16, about."""
-    width, step = x.shape[-1], stride[-1]
-    if weight.shape[-1] > 1 or step > 1:
-        steps = -(-(width + 2 * padding[-1]) // step)
-        width = step * -(-steps // _TURNED_ROW) * _TURNED_ROW
-    picture = _padded(x.shape[1]) * prod(x.shape[2:-1]) * width
-    whole = 2 * (picture + _padded(weight.shape[0]) * prod(side)) + _TURNED_BYTES
-    return _TURNED_PART if whole > _MOST_TURNED and x.shape[1] >= _BLOCK else whole
-
-
-def _unfolded(x: Tensor, weight: Tensor, dilation: Sequence[int], side: Sequence[int]) -> int:
-    """What the weight gradient takes as a product with unfolded inputs, 0 where it is none.
-
-    oneDNN does so where a dilated kernel reaches over the map, or in float32 one of three axes over
-    the first: each thread has a picture's columns, and weights in float32, about.
-    """
-    reach = [d * (k - 1) + 1 for d, k in zip(dilation, weight.shape[2:], strict=True)]
-    over = [r > n for r, n in zip(reach, x.shape[2:], strict=True)]
-    deep = len(over) == 3 and over[0] and not _is_half(x)
-    if not deep and not (any(over) and max(dilation) > 1):
-        return 0
-    threads = torch.get_num_threads()
-    columns = prod(weight.shape[1:]) * prod(side) * x.element_size()
-    return 4 * weight.numel() * (2 + 2 * threads) + threads * columns
-
-
-def _bytes(value: Tensor) -> int:
-    return value.element_size() * value.numel()
+    most = conv.packed + max(conv.sums, 2 * gw)
+    return conv.moved + gx + max(most, conv.weight)
 
 
 def _moved(value: Tensor) -> int:
@@ -235,5 +182,5 @@ def _is_half(value: Tensor) -> bool:
     return value.dtype == torch.bfloat16
 
 
-def _padded(channels: int, block: int = _BLOCK) -> int:
-    return -(-channels // block) * block
+def _bytes(value: Tensor) -> int:
+    return value.element_size() * value.numel()

@@ -6,7 +6,7 @@ cannot: it then runs on torch's fake tensors, and last for real on a copy, on th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
@@ -49,20 +49,30 @@ class Step:
 
 
 class _Optimizer(NamedTuple):
-    """Tensors of a parameter's size that last, scalars that last, and such tensors for a moment."""
+    """Tensors of a parameter's size that last, scalars that last, and such tensors for a moment.
+
+    `lingers` are those of a moment that live until the next parameter has its own.
+    """
 
     states: int = 0
     scalars: int = 0
     moments: int = 0
+    lingers: int = 0
+
+    def moment(self, sizes: Sequence[int]) -> int:
+        """The most bytes for a moment, of a loop over parameters of these bytes."""
+        pairs = zip((0, *sizes), sizes, strict=False)
+        return max((self.lingers * b + self.moments * a for b, a in pairs), default=0)
 
 
 # Source: torch.optim's plain loops (foreach=False, what torch takes on the CPU), no weight decay.
 # Adam lasts exp_avg, exp_avg_sq and a float32 count; its denominator takes two tensors for a
-# moment: (exp_avg_sq.sqrt() / sqrt(correction)).add_(eps).
+# moment: denom = (exp_avg_sq.sqrt() / sqrt(correction)).add_(eps), while the loop's variable still
+# holds the one before.
 OPTIMIZERS = {
     "sgd": _Optimizer(),
     "momentum": _Optimizer(states=1),
-    "adam": _Optimizer(states=2, scalars=4, moments=2),
+    "adam": _Optimizer(states=2, scalars=4, moments=2, lingers=1),
 }
 PRECISIONS = ("fp32", "bf16")
 TRAINING = Step()
@@ -98,7 +108,7 @@ class StepRun:
             self.ledger.hold(value)
         self.gradients_bytes = distinct_bytes(self.trained) if step.training else 0
         rule = OPTIMIZERS[step.optimizer] if step.training and step.optimizer else _Optimizer()
-        self._moment = rule.moments * max(map(_bytes, self.trained), default=0)
+        self._moment = rule.moment([_bytes(p) for p in self.trained])
         self.optimizer_bytes = sum(rule.states * _bytes(p) + rule.scalars for p in self.trained)
         self.ledger.live += self.optimizer_bytes
         self.kept: dict[tuple[str, int], int] = {}

@@ -1,9 +1,10 @@
 """What torch's CPU kernels allocate and give back within one call, which no dispatch shows.
 
-Convolutions dominate. oneDNN copies input, weight and output into layouts of its own, and these
-copies come from torch's allocator; torch's own kernel unfolds the input into columns. The layouts
-are those of oneDNN on a CPU with AVX-512: 16 channels a block in float32, channels last in bfloat16
-with AMX. See docs/decisions/0006-memory-ledger.md for how far each holds.
+Convolutions dominate; `cost.scratch` has the other operators. oneDNN copies input, weight and
+output into layouts of its own, and these copies come from torch's allocator; torch's own kernel
+unfolds the input into columns. The layouts are those of oneDNN on a CPU with AVX-512: 16 channels a
+block in float32, channels last in bfloat16 with AMX; maps that have their channels last are taken
+as they lie. See docs/decisions/0006-memory-ledger.md for how far each holds.
 """
 
 from __future__ import annotations
@@ -15,8 +16,16 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-_BLOCK = 16  # channels
-_REDUCTION_BYTES = 96 * 1024  # a thread's share of oneDNN's bfloat16 weight gradient, about
+from convarium.cost.scratch import SCRATCH
+from convarium.cost.weight_gradients import (
+    BLOCK,
+    Call,
+    packed_bytes,
+    padded,
+    sums_bytes,
+    unfolded_bytes,
+)
+from convarium.trace.layouts import channels_last
 
 
 def cpu_workspace(name: str, args: tuple[Any, ...], out: Any) -> int:
@@ -31,18 +40,18 @@ def cpu_workspace(name: str, args: tuple[Any, ...], out: Any) -> int:
         return _forward(_read(args[0], args[1], args[3:9]), _bytes(out))
     if name == "convolution_backward":
         conv = _read(args[1], args[2], [*args[4:7], *args[7:10]], args[0])
-        return _backward(conv, out)
-    if name in ("addmm", "mm", "bmm"):
-        return _matrix(name, args, out)
-    return 0
+        return (_backward_lasts if conv.lasts else _backward)(conv, out)
+    rule = SCRATCH.get(name)
+    return rule(args, out) if rule else 0
 
 
 class _Conv(NamedTuple):
     """A convolution's tensors in oneDNN's layouts, in bytes; `columns` is that of torch's kernel.
 
-    `x`, `weight`, `y` are 0 where no copy is made. `lasts`: the input has its channels last, in
-    float32 too. `blocks` are then the bytes of a depthwise weight with a block by a block of
-    channels for each group, which its gradient takes beyond 3 x 3 taps.
+    `x`, `weight`, `y` are 0 where no copy is made. `lasts`: an operand has its channels last, so
+    that the kernel takes maps as they lie; `moved` are then the copies of the other operands into
+    channels last. `packed` is the weight's gradient in blocks of each group's channels, `sums` what
+    it takes in bfloat16; `product` what it takes where oneDNN unfolds the input instead, else 0.
     """
 
     x: int
@@ -53,18 +62,19 @@ class _Conv(NamedTuple):
     half: bool
     strided: bool
     lasts: bool = False
-    blocks: int = 0
+    moved: int = 0
+    packed: int = 0
+    sums: int = 0
+    product: int = 0
 
 
 def _read(x: Tensor, weight: Tensor, rest: Sequence[Any], y: Tensor | None = None) -> _Conv:
     """`rest` is stride, padding, dilation, transposed, output padding, groups."""
     stride, padding, dilation, transposed, _, groups = rest
-    half = x.dtype == torch.bfloat16
+    half = _is_half(x)
     outputs = weight.shape[1] * groups if transposed else weight.shape[0]
     size, inputs = x.element_size(), x.shape[1]
-    lasts = x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last)
-    lasts = lasts and not x.is_contiguous()
-    wide = groups == inputs == outputs > 1 and max(weight.shape[2:]) > 3
+    lasts = channels_last(x) or channels_last(weight)
     side = y.shape[2:] if y is not None else _sides(x, weight, stride, padding, dilation)
     if not half and not _takes_onednn(x, weight, stride, dilation, groups):
         taps = prod(weight.shape[1:])
@@ -72,20 +82,25 @@ def _read(x: Tensor, weight: Tensor, rest: Sequence[Any], y: Tensor | None = Non
         columns = 0 if plain else x.shape[0] * taps * prod(side) * size
         return _Conv(0, 0, 0, 0, columns, False, False, lasts)
     blocked = not half and (groups == 1 or groups == inputs == outputs)
-    in_block = _padded(inputs) if blocked else inputs
-    out_block = _padded(outputs) if blocked else outputs
+    in_block = padded(inputs) if blocked else inputs
+    out_block = padded(outputs) if blocked else outputs
     pixels, y_pixels = x.shape[0] * prod(x.shape[2:]), x.shape[0] * prod(side)
-    first = not half and inputs < _BLOCK
+    first = not half and inputs < BLOCK
+    copied = _weight_copy(weight, groups, first, blocked or half) * size
+    call = Call(x, weight, stride, padding, dilation, groups, side)
     return _Conv(
         x=0 if first else pixels * in_block * size,
-        weight=_weight_copy(weight, groups, first, blocked or half) * size,
+        weight=copied,
         y=y_pixels * out_block * size,
         x_for_weight=0 if inputs in (1, 3) and not half else pixels * in_block * size,
         columns=None,
         half=half,
         strided=max(stride) > 1 and groups == 1,
-        lasts=lasts and groups == 1,
-        blocks=4 * groups * _BLOCK**2 * prod(weight.shape[2:]) if lasts and wide else 0,
+        lasts=lasts,
+        moved=sum(_moved(t) for t in (x, weight, y) if t is not None) if lasts else 0,
+        packed=copied if transposed else packed_bytes(call),
+        sums=2 * copied if transposed and half else sums_bytes(call),
+        product=0 if transposed else unfolded_bytes(call),
     )
 
 
@@ -105,25 +120,29 @@ def _weight_copy(weight: Tensor, groups: int, first: bool, blocked: bool) -> int
     taps = prod(weight.shape[2:])
     if groups > 1:
         depthwise = weight.shape[1] == 1 and blocked
-        return (_padded(weight.shape[0]) if depthwise else weight.shape[0] * weight.shape[1]) * taps
-    inputs = weight.shape[1] if first else _padded(weight.shape[1])
-    return _padded(weight.shape[0]) * inputs * taps
+        return (padded(weight.shape[0]) if depthwise else weight.shape[0] * weight.shape[1]) * taps
+    pairs = 2 if _is_half(weight) else 1  # of blocks, in bfloat16
+    inputs = weight.shape[1] if first else padded(weight.shape[1], pairs * BLOCK)
+    return padded(weight.shape[0]) * inputs * taps
 
 
 def _takes_onednn(
     x: Tensor, weight: Tensor, stride: Sequence[int], dilation: Sequence[int], groups: int
 ) -> bool:
     """torch's own choice in float32 (`use_mkldnn` in aten/src/ATen/native/Convolution.cpp)."""
-    kernel = weight.shape[2:]
+    kernel = (1, *weight.shape[2:])[-2:]  # the last two axes of three; one axis is a row of two
     special = max(stride) > 1 or max(dilation) > 1 or x.shape[0] >= 16
     threads = torch.get_num_threads() > 1
-    large = groups > 1 or min(kernel) > 3 or x.shape[0] > 1 or x.numel() > 20480
+    values = prod(x.shape[:4])  # of five axes, too
+    large = groups > 1 or min(kernel) > 3 or x.shape[0] > 1 or values > 20480
     return (special or max(kernel) > 1 or threads) and large
 
 
 def _forward(conv: _Conv, y: int) -> int:
     if conv.columns is not None:
         return y + conv.columns
+    if conv.lasts:
+        return conv.moved + y + conv.weight
     # Copies of the operands, then the output out of its own copy (twice over from channels last).
     return max(conv.x + conv.weight + conv.y, conv.y + y + (y if conv.half else 0))
 
@@ -137,28 +156,31 @@ def _backward(conv: _Conv, out: Sequence[Tensor | None]) -> int:
         copies = 3 if conv.half or conv.strided else 2
         most = max(conv.y + conv.weight + max(conv.x, gx), copies * gx)
     if gw:
-        inner = conv.y + conv.x_for_weight + conv.weight + _reduction(conv)
+        inner = conv.y + conv.x_for_weight + conv.packed + conv.sums
+        if conv.product:
+            inner = conv.weight + conv.product
         most = max(most, gx + inner, gx + conv.weight + gw)
-        if conv.lasts:  # the weight and its gradient in both layouts
-            both = 0 if conv.half else gx + conv.y + 2 * (conv.weight + gw)
-            most = max(most, gx + inner + conv.weight, both)
-        if conv.blocks:
-            most = max(most, conv.blocks * (3 if conv.half else 2) // 2 + gx + conv.y + 2 * gw)
     return most
 
 
-def _reduction(conv: _Conv) -> int:
-    """oneDNN sums a bfloat16 weight gradient in float32."""
-    return 2 * conv.weight + torch.get_num_threads() * _REDUCTION_BYTES if conv.half else 0
+def _backward_lasts(conv: _Conv, out: Sequence[Tensor | None]) -> int:
+    gx, gw = (_bytes(t) if t is not None else 0 for t in out[:2])
+    if conv.columns is not None:
+        return gx + 2 * gw + conv.columns
+    # The gradient of the weight is packed, then copied to its layout and out of it.
+    most = conv.packed + max(conv.sums, 2 * gw)
+    return conv.moved + gx + max(most, conv.weight)
 
 
-def _matrix(name: str, args: tuple[Any, ...], out: Any) -> int:
-    return 0
+def _moved(value: Tensor) -> int:
+    """Bytes of a copy into channels last; one pixel, or one channel, lies so already."""
+    plain = value.shape[1] == 1 or prod(value.shape[2:]) == 1
+    return 0 if plain or channels_last(value) else _bytes(value)
+
+
+def _is_half(value: Tensor) -> bool:
+    return value.dtype == torch.bfloat16
 
 
 def _bytes(value: Tensor) -> int:
     return value.element_size() * value.numel()
-
-
-def _padded(channels: int) -> int:
-    return -(-channels // _BLOCK) * _BLOCK

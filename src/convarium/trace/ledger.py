@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from convarium.trace.arguments import replace, tensors
+from convarium.trace.layouts import laid_out
 from convarium.trace.shapes import shortcut
 from convarium.trace.shells import CPU, META, Shell, shape_rules, shell
 from convarium.trace.tracer import _identity
@@ -133,7 +134,7 @@ def _infer(func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) 
         sides = [x.new_empty(x.shape[1], dtype=torch.float32) if m else None for m in mask[1:]]
         return (torch.empty_like(x) if mask[0] else None, *sides)
     out = shortcut(name, func, args, kwargs)
-    return func(*args, **kwargs) if out is None else out
+    return laid_out(name, args, func(*args, **kwargs)) if out is None else out
 
 
 def _holders(value: Tensor) -> tuple[int, int]:

@@ -1,0 +1,138 @@
+"""What CPU kernels other than convolutions allocate and give back within one call.
+
+Each rule gives the most bytes that live within the call beyond those before it, outputs included.
+What is said to be "about" was read off oneDNN's own allocations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from convarium.trace.arguments import tensors
+from convarium.trace.recurrent import gates_bytes, good_stride
+
+_HALVES = (torch.bfloat16, torch.float16)
+_LEAST_PRODUCT = 16**3  # multiply-adds: smaller products do not go to oneDNN
+_CHUNK = 128  # rows or columns of a transposed operand that oneDNN copies at once, about
+_FEW_ROWS = 256  # below them, a transposed right-hand side is copied 32 columns at a time
+_MOST_COPIED = 1152 * 1024  # bytes of an operand that oneDNN copies at once, about
+_LEAST_COPIED = 5 * 1024
+_LSTM_BYTES = 12_856  # oneDNN's own, of any size
+
+
+def _product(args: tuple[Any, ...], out: Any) -> int:
+    """Of (bias,) left, right."""
+    left, right = args[-2:]
+    rows, inner, columns = *left.shape[-2:], right.shape[-1]
+    stack = prod(left.shape[:-2])
+    made = _bytes(out)
+    if left.dtype not in _HALVES or stack * rows * inner * columns <= _LEAST_PRODUCT:
+        return made
+    copies = sum(0 if _is_plain(t) else _bytes(t) for t in (left, right))
+    return made + copies + _operands(left, right)
+
+
+def _operands(left: Tensor, right: Tensor) -> int:
+    """oneDNN's own copies of the operands of one bfloat16 product, in blocks, about."""
+    rows, inner, columns = *left.shape[-2:], right.shape[-1]
+    if _is_turned(left):
+        both = 2 * inner * (min(rows, _CHUNK) + min(columns, _CHUNK))
+        return min(both + 4 * min(rows, _CHUNK) * min(columns, _CHUNK), _MOST_COPIED)
+    few = _is_turned(right) and rows < _FEW_ROWS and columns > 64
+    return min(2 * inner * (32 if few else columns), _MOST_COPIED) + _LEAST_COPIED
+
+
+def _is_plain(value: Tensor) -> bool:
+    """Whether oneDNN's products take a tensor as it lies (`is_mkldnn_optimized_format`)."""
+    return value.is_contiguous() or _is_turned(value)
+
+
+def _is_turned(value: Tensor) -> bool:
+    rows, columns = value.shape[-2:]
+    turned = (rows * columns, 1, rows)[-value.dim() :]
+    return not value.is_contiguous() and value.stride() == turned
+
+
+def _mean(args: tuple[Any, ...], out: Any) -> int:
+    """A mean of half floats is that of a float32 copy (`mean_kernel` in ReduceOps.cpp)."""
+    x = args[0]
+    return _bytes(out) + (4 * (x.numel() + out.numel()) if x.dtype in _HALVES else 0)
+
+
+def _layer_norm(args: tuple[Any, ...], out: Any) -> int:
+    return sum(map(_bytes, tensors(out))) + _contiguous(args[0])
+
+
+def _layer_norm_backward(args: tuple[Any, ...], out: Any) -> int:
+    """Of grad, x, shape, ...: copies, and each thread's sums for weight and bias."""
+    sums = 2 * 4 * torch.get_num_threads() * prod(args[2])
+    made = sum(map(_bytes, tensors(out)))
+    return made + _contiguous(args[0]) + _contiguous(args[1]) + sums
+
+
+def _batch_norm_backward(args: tuple[Any, ...], out: Any) -> int:
+    """Of grad, x, ...: a grad that does not lie as x does is copied."""
+    grad, x = args[:2]
+    alike = grad.stride() == x.stride() or (grad.is_contiguous() and x.is_contiguous())
+    return sum(map(_bytes, tensors(out))) + (0 if alike else _bytes(grad))
+
+
+def _lstm(args: tuple[Any, ...], out: Any) -> int:
+    """Of x, two weights, two biases, h, c, ...: a layer, one way."""
+    return sum(map(_bytes, tensors(out))) + _lstm_packed(args, args[0].element_size())
+
+
+def _lstm_backward(args: tuple[Any, ...], out: Any) -> int:
+    """Likewise, with gradients in float32.
+
+    Weights whose rows oneDNN pads, or that are half floats, are copied too, and missing gradients.
+    `args[7:10]` are the output and the last states, `args[10:13]` the gradients that came of them.
+    """
+    grads = zip(args[7:10], args[10:13], strict=True)
+    whole = sum(_bytes(t) if g is None else _contiguous(g) for t, g in grads)
+    rows = [_rows_bytes(weight) for weight in args[1:3]]
+    bias = 4 * args[2].shape[0]
+    return sum(map(_bytes, tensors(out))) + whole + sum(rows) + bias + _lstm_packed(args, 4)
+
+
+def _rows_bytes(weight: Tensor) -> int:
+    if weight.dtype in _HALVES:
+        return _bytes(weight)
+    gates, inputs = weight.shape
+    return 0 if good_stride(inputs) == inputs else 4 * gates * good_stride(inputs)
+
+
+def _lstm_packed(args: tuple[Any, ...], size: int) -> int:
+    """A bias, both weights of values of that size, and oneDNN's own."""
+    x, to_inputs, to_state = args[:3]
+    gates, hidden = to_state.shape
+    weights = size * good_stride(gates) * (to_inputs.shape[1] + hidden)
+    batch, steps = x.shape[1], x.shape[0]
+    scratch = gates_bytes(steps * batch, gates) + 4 * batch * hidden + _LSTM_BYTES
+    return size * gates + weights + scratch
+
+
+def _contiguous(value: Tensor) -> int:
+    return 0 if value.is_contiguous() else _bytes(value)
+
+
+def _bytes(value: Tensor) -> int:
+    return value.element_size() * value.numel()
+
+
+SCRATCH: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
+    "addmm": _product,
+    "mm": _product,
+    "bmm": _product,
+    "mean": _mean,
+    "native_layer_norm": _layer_norm,
+    "native_layer_norm_backward": _layer_norm_backward,
+    "native_batch_norm_backward": _batch_norm_backward,
+    "mkldnn_rnn_layer": _lstm,
+    "mkldnn_rnn_layer_backward": _lstm_backward,
+}

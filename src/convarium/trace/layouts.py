@@ -1,0 +1,56 @@
+"""How the CPU's kernels lay out and size their outputs, where torch's shape rules do not say.
+
+A tensor on the meta device does not know on which device it would be, so torch's rules for it give
+a convolution's output its channels first in every case, and an LSTM's workspace no size. The layout
+decides what is copied later.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._prims_common import suggest_memory_format
+
+from convarium.trace.recurrent import lstm_workspace
+
+_LAST = (torch.channels_last, torch.channels_last_3d)
+
+
+def laid_out(name: str, args: tuple[Any, ...], out: Any) -> Any:
+    """The outputs of an operator as the CPU lays them out.
+
+    Args:
+        name: of the operator.
+        args: its arguments.
+        out: its outputs by the shape rules of the meta device.
+    """
+    if name == "convolution":
+        return _in_layout(out, _of_convolution(args[0], args[1]))
+    if name == "convolution_backward":
+        layout = _of_convolution(args[1], args[2])
+        return (*(_in_layout(value, layout) for value in out[:2]), *out[2:])
+    if name == "mkldnn_rnn_layer" and args[15]:  # for training
+        x, to_state = args[0], args[2]
+        nbytes = lstm_workspace(*x.shape, to_state.shape[1], x.element_size())
+        return (*out[:3], out[3].new_empty(nbytes))
+    return out
+
+
+def channels_last(value: Tensor) -> bool:
+    """Whether the strides are those of channels last, and of no other layout."""
+    return not value.is_contiguous() and suggest_memory_format(value) in _LAST
+
+
+def _of_convolution(x: Tensor, weight: Tensor) -> torch.memory_format:
+    """Channels last where an operand has them so (`mkldnn_conv_use_channels_last` in ATen)."""
+    if x.dtype == torch.float64 or not (channels_last(x) or channels_last(weight)):
+        return torch.contiguous_format
+    return _LAST[x.dim() - 4]
+
+
+def _in_layout(value: Tensor | None, layout: torch.memory_format) -> Tensor | None:
+    if value is None or value.is_contiguous(memory_format=layout):
+        return value
+    return torch.empty_like(value, memory_format=layout)

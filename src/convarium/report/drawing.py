@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -17,6 +18,7 @@ from convarium.report.palette import resolved, variable
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 VEGA_LITE = ".".join(altair.SCHEMA_VERSION.lstrip("v").split(".")[:2])
 PNG_SCALE = 2
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 EDGE = {"stroke": variable("card"), "strokeWidth": 4, "strokeJoin": "round"}  # under a text
 
 
@@ -67,9 +69,22 @@ def finished(chart: Any, *, width: int, height: int | None = None) -> dict[str, 
     """The chart's spec with a size in pixels, the theme and the parameter that links charts."""
     sizes = {"width": width} if height is None else {"width": width, "height": height}
     picked = altair.param(name="picked", value="")
-    spec = chart.add_params(picked).properties(**sizes).to_dict()
+    spec = _drawable(chart.add_params(picked).properties(**sizes).to_dict())
     spec["config"] = _theme()
     return dict(spec)
+
+
+def _drawable(value: Any) -> Any:
+    """A spec whose names are text that an SVG can hold.
+
+    A record of others may hold any character; of one that XML has not, vl-convert would abort the
+    whole process.
+    """
+    if isinstance(value, str):
+        return _NOT_XML.sub(lambda found: ascii(found[0])[1:-1], value)
+    if isinstance(value, dict):
+        return {_drawable(key): _drawable(held) for key, held in value.items()}
+    return [_drawable(held) for held in value] if isinstance(value, (list, tuple)) else value
 
 
 def log_axis(values: list[float], form: str = "~g", **options: Any) -> Any:

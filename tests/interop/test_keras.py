@@ -130,6 +130,55 @@ def test_mobilenet_of_keras_pads_otherwise(tmp_path) -> None:
     assert same_state(ours, theirs)
 
 
+def _densenet121(model: nn.Module, slash: str, head: str) -> dict[str, np.ndarray]:
+    """keras.applications.DenseNet121; before Keras 3 the stem is conv1/conv and conv1/bn."""
+    parts = dict(model.named_modules())
+    rows = {f"conv1{slash}conv": "features.convolution", f"conv1{slash}bn": "features.norm"}
+    for block, layers in enumerate((6, 12, 24, 16), start=1):
+        for layer in range(1, layers + 1):
+            ours, theirs = f"features.dense_block{block}.layer{layer}", f"conv{block + 1}_block"
+            for place, step in enumerate(("first", "second")):
+                rows[f"{theirs}{layer}_{place}_bn"] = f"{ours}.{step}.norm"
+                rows[f"{theirs}{layer}_{place + 1}_conv"] = f"{ours}.{step}.conv"
+        if block < 4:
+            rows[f"pool{block + 1}_bn"] = f"features.transition{block}.0.norm"
+            rows[f"pool{block + 1}_conv"] = f"features.transition{block}.0.conv"
+    rows["bn"] = "features.last_norm"
+    arrays: dict[str, np.ndarray] = {}
+    for name, path in rows.items():
+        if isinstance(parts[path], nn.BatchNorm2d):
+            arrays |= _norm(name, parts[path])
+        else:
+            arrays[f"{name}/kernel:0"] = _hwio(parts[path])
+    arrays[f"{head}/kernel:0"] = _vector(model.classifier.weight).T
+    arrays[f"{head}/bias:0"] = _vector(model.classifier.bias)
+    return arrays
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("slash", "head"), [("_", "predictions"), ("/", "fc1000"), ("/", "predictions")]
+)
+@pytest.mark.parametrize("is_h5", [False, True])
+def test_densenet121_of_keras_applications(tmp_path, slash: str, head: str, is_h5: bool) -> None:
+    theirs, ours = (convarium.create_model("densenet121").eval() for _ in range(2))
+    randomise(theirs)
+    for module in theirs.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eps = 1.001e-5
+    arrays = _densenet121(theirs, slash, head)
+    if is_h5:  # a whole model, saved while it trained: each layer is a folder of its name
+        arrays = {
+            f"model_weights/{key.rpartition('/')[0]}/{key}": array for key, array in arrays.items()
+        }
+        arrays["optimizer_weights/Adam/bn/gamma/m:0"] = np.ones(1024, "f4")
+    np.savez(tmp_path / "w.npz", **arrays)
+    convarium.load_weights(ours, tmp_path / "w.npz")
+    x = pictures(64).float()
+    with torch.no_grad():
+        assert relative(ours(x), theirs(x)) < 1e-5
+
+
 @pytest.mark.slow
 def test_vgg16_of_keras_applications(tmp_path) -> None:
     theirs, ours = (convarium.create_model("vgg_d") for _ in range(2))

@@ -9,7 +9,11 @@ import torch
 from torch import nn
 
 import convarium
+from convarium import catalog
 from convarium.errors import UsageError
+from convarium.verify.engine import known_rows
+from convarium.verify.matching import match
+from convarium.verify.network import build
 from interop.peers import randomise
 
 # Network, side in pixels, a stage by the paper's name, its maps by the paper's table.
@@ -82,6 +86,97 @@ def test_maps_are_those_of_the_forward_pass() -> None:
         rest = model.features[9:](seen["maxpool5"])
     assert list(seen) == ["maxpool5", "features.fire9"]
     assert torch.equal(rest, seen["features.fire9"])
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [("fractalnet_thin_c2", "block4"), ("stochastic_depth_110", "conv4_x.conv4_18.conv2")],
+)
+def test_what_draws_its_paths_is_extracted_whole_and_does_not_train(name: str, path: str) -> None:
+    """torchvision records both modes: a path that happens to be dropped must not be missing."""
+    from torchvision.models.feature_extraction import create_feature_extractor
+
+    model, x = _on_meta(name, 32)
+    extractor = create_feature_extractor(model, {path: "maps"}, suppress_diff_warning=True)
+    maps = convarium.features_at(model, x, [path])[path]
+    assert extractor.eval()(x)["maps"].shape == maps.shape
+    with pytest.raises(UsageError, match=r"draws its paths anew .* call its eval\(\)"):
+        extractor.train()(x)
+
+
+WHOLE_FAMILIES = ("densenet", "squeezenet", "mobilenet", "darknet", "googlenet")
+# The two towers of AlexNet run side by side: their rows are two layers each.
+EVERY_STAGE = [
+    name
+    for name, row in catalog.CATALOG.items()
+    if (row.family in WHOLE_FAMILIES or name in [stage[0] for stage in STAGES])
+    and name != "alexnet_2gpu"
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in EVERY_STAGE if known_rows(name)])
+def test_every_stage_has_the_shape_of_the_papers_row(name: str) -> None:
+    """By its path with `features_at` and, leaf by leaf, with torchvision's extractor."""
+    from torchvision.models.feature_extraction import create_feature_extractor
+
+    with torch.device("meta"):
+        model = convarium.create_model(name).eval()
+        x = torch.empty(2, *convarium.model_facts(name).input)
+    rows = known_rows(name)
+    network = build(name, convarium.model_facts(name).input)
+    pairs = zip(rows, match(rows, network.layers), strict=True)
+    # A join is no module: its block's output is what it joins, but for a layer of DenseNet.
+    joins = () if catalog.find(name).family == "densenet" else ("add", "concat")
+    paths = [path for path, _ in model.named_modules() if path]
+    said = {
+        path if path in paths else path.rpartition(".")[0]: row.output
+        for row, found in pairs
+        for path in [layer.name for layer in found if len(found) == 1]
+        if (path in paths or row.kind in joins) and not path.startswith("aux")  # of training
+    }
+    seen = convarium.features_at(model, x, said)
+    # A row of one map a class may be written as a vector.
+    assert {path: _plain(maps.shape[1:]) for path, maps in seen.items()} == {
+        path: _plain(output) for path, output in said.items()
+    }
+    leaves = [path for path in said if not list(model.get_submodule(path).children())]
+    assert len(leaves) > len(rows) / 3
+    extractor = create_feature_extractor(model, {p: p for p in leaves}, suppress_diff_warning=True)
+    found = extractor.eval()(x)
+    assert all(found[path].shape == seen[path].shape for path in leaves)
+
+
+def _plain(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(shape[:1] if set(shape[1:]) == {1} else shape)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EVERY_STAGE)
+def test_a_frozen_row_takes_all_that_runs_before_it(name: str) -> None:
+    """And nothing that runs behind it."""
+    with torch.device("meta"):
+        model = convarium.create_model(name).eval()
+        x = torch.empty(2, *convarium.model_facts(name).input)
+    order: list[str] = []
+    for path, module in model.named_modules():
+        if list(module.parameters(recurse=False)):
+            module.register_forward_hook(lambda *_, path=path: order.append(path))
+    model(x)
+    rows = [name for name, _ in model.named_children()]
+    rows += [
+        f"features.{name}" for name, _ in getattr(model, "features", nn.Module()).named_children()
+    ]
+    for stage in rows:
+        inside = [place for place, path in enumerate(order) if f"{path}.".startswith(f"{stage}.")]
+        if not inside:
+            continue
+        model.requires_grad_(True)
+        convarium.freeze(model, stage)
+        still = {
+            name.rpartition(".")[0] for name, p in model.named_parameters() if not p.requires_grad
+        }
+        assert still == set(order[: inside[-1] + 1])
 
 
 def test_a_misspelt_stage_gets_suggestions() -> None:

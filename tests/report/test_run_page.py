@@ -6,12 +6,17 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
+import altair
 import pytest
-from report_races import make_race
+from report_races import hostile_race, make_race
+from test_report_page import Page
 
 from convarium.records.model import EpochPoint, Race
 from convarium.report import write_report, write_run
+from convarium.report.confusion import confusion_chart
+from convarium.report.entries import entries
 from convarium.report.series import gradient_lines, training_lines
 
 STAGES = ("conv1", "conv2_x", "<b>fc</b>")
@@ -67,6 +72,40 @@ def test_the_page_asks_nothing_of_any_network(text) -> None:
     assert not re.findall(r'(?:src|href)="(?:https?:)?//', text)
 
 
+def specs_in(text: str) -> dict[str, object]:
+    data = re.search(r'id="report-data">(.*?)</script>', text, re.DOTALL)
+    return json.loads(data[1])["specs"]
+
+
+def test_the_charts_are_vega_lite_by_its_schema(text) -> None:
+    """The page is written without altair's own checks."""
+    specs = specs_in(text)
+    assert len(specs) == 5
+    for spec in specs.values():
+        altair.Chart.from_dict(spec, validate=True)
+
+
+def test_hostile_classes_stay_text(tmp_path: Path) -> None:
+    race = hostile_race()
+    page = Page(write_run(race, tmp_path))
+    assert page.count("script") == 3  # the data, Vega's bundle, the page's own
+    assert not [attrs for _, attrs in page.tags if any(name.startswith("on") for name in attrs)]
+    assert [tag for tag, _ in page.tags if tag in ("img", "i", "image")] == []
+    assert not [name for name in (*race.classes, race.data, race.command) if name in page.html]
+    told = json.dumps(specs_in(page.html), ensure_ascii=False).replace('\\"', '"')
+    assert all(name in told for name in race.classes)
+
+
+def test_a_class_that_is_no_xml_is_written_out(tmp_path: Path) -> None:
+    """vl-convert aborts the process at a character that XML has not."""
+    race = make_race(("lenet5",), classes=("\x01a", "b\udcff", "\ufffe", "&amp; <c>"))
+    write_run(race, tmp_path).read_text("utf-8")
+    (net,) = entries(race)
+    svg = ElementTree.fromstring(confusion_chart(net, race.classes).svg)
+    shown = "".join(svg.itertext())
+    assert all(name in shown for name in ("\\x01a", "b\\udcff", "\\ufffe", "&amp; <c>"))
+
+
 def test_the_gradient_chart_holds_each_stage_at_each_epoch(single) -> None:
     lines = gradient_lines(single.results[0].curve)
     points = {one.name: dict(one.points) for one in lines.series}
@@ -98,5 +137,4 @@ def test_a_record_without_gradients_has_no_chart_of_them(single, tmp_path: Path)
 
 def test_a_races_page_has_the_gradients_of_each_network(single, tmp_path: Path) -> None:
     page = write_report(single, tmp_path).read_text("utf-8")
-    data = re.search(r'id="report-data">(.*?)</script>', page, re.DOTALL)
-    assert "run-gradient-01" in json.loads(data[1])["specs"]
+    assert "run-gradient-01" in specs_in(page)

@@ -83,7 +83,7 @@ def _print_text(found: Difference, *, every: bool) -> None:
     print(f"{bold(total(found))}\n")
     for line in summary(found):
         print(paragraph(str(line)))
-    for text in (*found.a.silent, *found.b.silent):
+    for text in found.remarks:
         print(paragraph(text))
     rows = found.rows if every else found.differing
     if rows:

@@ -23,7 +23,8 @@ def export_weights(
     """Writes all weights to a safetensors file, which appears only when complete.
 
     The numbers are the model's own, bit for bit; `load_weights` brings them back the same. The
-    epsilon of the batch norms stands in the file's metadata ("norm_eps").
+    epsilon of the batch norms and the network's name stand in the file's metadata ("norm_eps",
+    "network").
 
     Args:
         model: a network of ours.
@@ -39,6 +40,8 @@ def export_weights(
     tensors = {key: t.contiguous() for key, t in exported(model, names).items()}
     eps = {module.eps for module in model.modules() if isinstance(module, nn.BatchNorm2d)}
     metadata = {"format": "pt", "schema": "convarium/1", "names": names}
+    if "catalog_name" in vars(model):
+        metadata["network"] = vars(model)["catalog_name"]
     if len(eps) == 1:
         metadata["norm_eps"] = repr(eps.pop())
     with written_whole(path) as temporary:

@@ -25,6 +25,7 @@ from convarium.interop.names import Names, torch_names
 from convarium.interop.names_files import caffe_names, keras_names
 from convarium.interop.readers import Foreign, read
 from convarium.interop.report import LoadReport
+from convarium.interop.structure import structure_problem
 
 SOURCES = (
     "convarium",
@@ -86,6 +87,11 @@ def load_weights(
         raise InputError(
             f"{foreign.label} has {names.ecosystem}'s weights of a network that computes something "
             f"else: {names.differs}. source='order' loads them all the same."
+        )
+    if source != "order" and (problem := structure_problem(model, foreign.network)):
+        raise InputError(
+            f"{foreign.label} has the weights of {foreign.network}, another network: {problem}. "
+            "source='order' loads them all the same."
         )
     if names.ecosystem == "order" and source != "order":
         refuse_a_guess(model, foreign)

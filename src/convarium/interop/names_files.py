@@ -154,7 +154,13 @@ def keras_names(model: nn.Module) -> list[Names]:
             for theirs, one in zip(found, eps, strict=True)
         ]
     if isinstance(model, DenseNet):
-        tables = [KERAS_DENSENET, (*KERAS_DENSENET[:-1], (r"classifier", "fc1000"))]
+        # Before Keras 3 the first two layers are called conv1/conv and conv1/bn.
+        stems = [
+            KERAS_DENSENET[:2],
+            ((r"features\.convolution", "conv1/conv"), (r"features\.norm", "conv1/bn")),
+        ]
+        heads = [(r"classifier", word) for word in ("predictions", "fc1000")]
+        tables = [(*stem, *KERAS_DENSENET[2:-1], head) for stem in stems for head in heads]
         eps_of = {"norm_eps": KERAS_EPS, "padding_known": True}
         found = [renamed(layers, table) for table in tables]
         return [Names("keras", theirs, **eps_of) for theirs in found]  # type: ignore[arg-type]

@@ -15,7 +15,9 @@ from convarium.interop.stages import find_stage
 def features_at(model: nn.Module, x: Tensor, names: Iterable[str]) -> dict[str, Tensor]:
     """The outputs of the named stages for the pictures `x`, in the order of `names`.
 
-    The forward pass runs once, in the mode that the model is in; gradients flow as usual.
+    The forward pass runs once, in the mode that the model is in; gradients flow as usual. What
+    torchvision's `create_feature_extractor` makes of FractalNet, or of a network of stochastic
+    depth, runs in eval mode alone: their training draws paths anew, which it records once.
 
     Args:
         model: a network.

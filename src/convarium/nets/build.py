@@ -58,7 +58,9 @@ def build(
         given[key] = value
     with NoFills() if torch.get_default_device().type == "meta" else nullcontext():
         if not options:
-            return cast(nn.Module, make(**given))
+            network = cast(nn.Module, make(**given))
+            vars(network)["catalog_name"] = row.name  # written beside its weights
+            return network
         with _of_the_user(row.name, options):
             network = cast(nn.Module, make(**given))
             if not all(p.numel() for p in network.parameters()):

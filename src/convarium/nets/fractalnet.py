@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from convarium.blocks.caffe_fill import xavier_
-from convarium.blocks.drop_path import refuse_export
+from convarium.blocks.drop_path import is_recorded, refuse_export, refused_in_training
 from convarium.blocks.inputs import check_map, check_picture
 from convarium.errors import UsageError
 
@@ -127,6 +127,12 @@ class _Fractal(nn.Module):
             return self.blocks * [one_column(self.columns, column)]
         return [drop_locally(self.columns, self.LOCAL_DROP) for _ in range(self.blocks)]
 
+    def _drawn(self, x: Tensor) -> tuple[Tensor, list[Joins]]:
+        """The picture, and the joins of this pass: all of them where torch.fx records training."""
+        if self.training and self._column is None and is_recorded(x):
+            return refused_in_training(x, "FractalNet"), self.blocks * [all_columns(self.columns)]
+        return x, self.live_joins()
+
 
 class FractalNetCIFAR(_Fractal):
     """Five blocks, each followed by 2x2 max pooling, then a linear layer (section 4).
@@ -155,7 +161,8 @@ class FractalNetCIFAR(_Fractal):
 
     def forward(self, x: Tensor) -> Tensor:
         check_picture(x, net="FractalNet", channels=self.in_channels, least=32)
-        for i, live in enumerate(self.live_joins(), start=1):
+        x, joins = self._drawn(x)
+        for i, live in enumerate(joins, start=1):
             x = self.get_submodule(f"block{i}")(x, live)
             x = self.get_submodule(f"pool{i}")(x)  # sides 16, 8, 4, 2, 1
         check_map(x, net="FractalNet", layer="prediction", side=1, native=32)
@@ -189,8 +196,9 @@ class FractalNetImageNet(_Fractal):
 
     def forward(self, x: Tensor) -> Tensor:
         check_picture(x, net="FractalNet", channels=self.in_channels, least=29)
+        x, joins = self._drawn(x)
         x = self.stem(x)  # (N, 64, 56, 56)
-        for i, live in enumerate(self.live_joins(), start=1):
+        for i, live in enumerate(joins, start=1):
             x = self.get_submodule(f"block{i}")(x, live)  # sides 56, 28, 14, 7
             x = self.pool(x) if i < self.blocks else x
         return self.prediction(self.global_pool(x).flatten(1))  # (N, num_classes)

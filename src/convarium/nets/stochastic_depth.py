@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from convarium.blocks.drop_path import survives
+from convarium.blocks.drop_path import is_recorded, refused_in_training, survives
 from convarium.blocks.residual import BasicBlock, Bottleneck, Residual
 from convarium.blocks.shortcut import PadChannels, make_shortcut
 from convarium.nets.resnet import WIDTHS_OF_BOTTLENECK, ImageNetTable, repeats_of
@@ -37,6 +37,8 @@ class Surviving(Residual):
         shortcut = self.shortcut(x)
         if not self.training:
             return self.relu(self.survival * self.residual(x) + shortcut)
+        if self.survival < 1 and is_recorded(x):
+            return self.relu(self.residual(refused_in_training(x, "stochastic depth")) + shortcut)
         return self.relu(self.residual(x) + shortcut if survives(self.survival) else shortcut)
 
 

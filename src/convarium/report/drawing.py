@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -18,6 +19,7 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, s
 VEGA_LITE = ".".join(altair.SCHEMA_VERSION.lstrip("v").split(".")[:2])
 PNG_SCALE = 2
 ROWS = altair.NamedData("rows")  # the data of every chart, which `finished` puts in
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 EDGE = {"stroke": variable("card"), "strokeWidth": 4, "strokeJoin": "round"}  # under a text
 
 
@@ -76,8 +78,22 @@ def finished(
     picked = altair.param(name="picked", value="")
     spec = chart.add_params(picked).properties(**sizes).to_dict()
     spec["datasets"] = {**spec.get("datasets", {}), ROWS.name: rows}
+    spec = _drawable(spec)
     spec["config"] = _theme()
     return dict(spec)
+
+
+def _drawable(value: Any) -> Any:
+    """A spec whose names are text that an SVG can hold.
+
+    A record of others may hold any character; of one that XML has not, vl-convert would abort the
+    whole process.
+    """
+    if isinstance(value, str):
+        return _NOT_XML.sub(lambda found: ascii(found[0])[1:-1], value)
+    if isinstance(value, dict):
+        return {_drawable(key): _drawable(held) for key, held in value.items()}
+    return [_drawable(held) for held in value] if isinstance(value, (list, tuple)) else value
 
 
 def log_axis(values: list[float], form: str = "~g", **options: Any) -> Any:

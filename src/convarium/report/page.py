@@ -111,7 +111,7 @@ def render(template: str, drawings: list[Drawing], **fields: Any) -> str:
     """
     scripts = [bundle(), _own("report.js")]
     page = _environment().get_template(template)
-    return page.render(
+    text = page.render(
         **fields,
         tokens=TOKENS,
         specs={drawing.name: drawing.spec for drawing in drawings},
@@ -121,6 +121,8 @@ def render(template: str, drawings: list[Drawing], **fields: Any) -> str:
         hashes=[_hash(script) for script in scripts],
         version=convarium.__version__,
     )
+    # A record of others may hold what is no text, such as half of a pair of code units.
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _environment() -> jinja2.Environment:

@@ -7,6 +7,7 @@ from pathlib import Path
 from convarium.files import written_whole
 from convarium.records.model import Race
 from convarium.report.confusion import confusion_chart, mixups
+from convarium.report.drawing import unchecked
 from convarium.report.entries import entries
 from convarium.report.page import render
 from convarium.report.series import gradient_lines, training_lines
@@ -26,12 +27,21 @@ def write_run(race: Race, out: Path) -> Path:
         InputError: the folder cannot be written.
         ExhaustedError: the disk is full.
     """
+    with unchecked():
+        html = _render(race)
+    page = out / "report.html"
+    with written_whole(page) as temporary:
+        temporary.write_text(html, encoding="utf-8")
+    return page
+
+
+def _render(race: Race) -> str:
     (net,) = entries(race)
     gradient = gradient_lines(net.result.curve)
     lines = [*training_lines(net.result), *([gradient] if gradient else [])]
     confusion = confusion_chart(net, race.classes)
     drawings = [one.drawing for one in lines] + ([confusion] if confusion else [])
-    html = render(
+    return render(
         "run.html",
         drawings,
         race=race,
@@ -40,7 +50,3 @@ def write_run(race: Race, out: Path) -> Path:
         confusion=confusion,
         mixups=mixups(net, race.classes, most=5),
     )
-    page = out / "report.html"
-    with written_whole(page) as temporary:
-        temporary.write_text(html, encoding="utf-8")
-    return page

@@ -26,9 +26,7 @@ def html_page(found: Difference) -> str:
         + _count(signed(found.macs), "MACs", found.a.macs, found.b.macs)
         + _tile(f"{layers:,}", f"row{plural} of {len(found.rows):,} that differ", _inputs(found)),
         "summary": "".join(map(_card, lines)) or "<p>No difference.</p>",
-        "silent": "".join(
-            f"<p>{escape(text)}</p>" for s in (found.a, found.b) for text in s.silent
-        ),
+        "silent": "".join(f"<p>{escape(text)}</p>" for text in found.remarks),
         "layers": _layers(found, "What differs", found.differing, is_open=True)
         + _layers(found, "Every layer", list(found.rows), is_open=False),
     }

@@ -67,11 +67,22 @@ def summary(found: Difference) -> list[Line]:
         blame.see(row)
         params, macs = _followed(row)
         if params or macs:
-            cause = blame.cause or lines.setdefault(("input",), Line(_input(found)))
+            cause = blame.cause or _unblamed(lines, row, found, is_own=blame.began_alike)
             cause.params += params
             cause.macs += macs
             cause.follows += not (cause.layers and cause.layers[-1] == row.name)
     return list(lines.values())
+
+
+def _unblamed(lines: dict[_Key, Line], row: DiffRow, found: Difference, *, is_own: bool) -> Line:
+    """The line of a layer that sees another shape though none before it changed any.
+
+    The input did where the networks do not begin alike; else the layer says it of itself.
+    """
+    if not is_own:
+        return lines.setdefault(("input",), Line(_input(found)))
+    what = ", ".join(change_words(c, row) for c in row.changes if c.field in FOLLOWS)
+    return lines.setdefault(("follows", row.name, what), Line(what, [row.name]))
 
 
 def as_dict(found: Difference) -> dict[str, Any]:
@@ -94,6 +105,7 @@ def _plain_side(side: Side) -> dict[str, Any]:
         "params": side.params,
         "macs": side.macs,
         "silent": side.silent,
+        "doubts": side.doubts,
     }
 
 
@@ -106,8 +118,9 @@ class _Blame:
 
     def __init__(self) -> None:
         self.cause: Line | None = None
+        self.began_alike = False
         self._suspect: Line | None = None
-        self._apart = (0, 0, 0)
+        self._apart = (0.0, 0, 0.0)
 
     def suspect(self, sort: str, line: Line) -> None:
         """A line that may change shapes; it is to blame when the next pair's shapes differ so."""
@@ -121,10 +134,11 @@ class _Blame:
         sees, sees_too = (unit.settings.get("in") for unit in (row.a, row.b))
         apart = (
             _apart(row.a.channels, row.b.channels),
-            _apart(_side(row.a), _side(row.b)),
+            round(4 * _apart(_side(row.a), _side(row.b))),  # 54 to 27 and 13 to 6 are the same
             # A pool or a norm says nothing of what it sees: it changes nothing there.
             _apart(sees, sees_too) if sees and sees_too else self._apart[2],
         )
+        self.began_alike |= not any(apart)
         if any(apart) and apart != self._apart and self._suspect is not None:
             self.cause = self._suspect
         self._apart, self._suspect = apart, None
@@ -134,9 +148,9 @@ def _side(unit: Unit) -> int | None:
     return unit.map[0] if unit.map else None
 
 
-def _apart(a: int | None, b: int | None) -> int:
-    """Quarters of a doubling between two sizes: 54 to 27 and 13 to 6 are the same."""
-    return round(4 * log2(b / a)) if a and b else 0
+def _apart(a: int | None, b: int | None) -> float:
+    """Doublings between two sizes."""
+    return round(log2(b / a), 6) if a and b else 0.0
 
 
 def total(found: Difference) -> str:

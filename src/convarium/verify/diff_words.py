@@ -28,7 +28,6 @@ _LABELS = {
     "border": "border pixels {}",
     "pooling": "{} pooling",
     "norm": "norm {}",
-    "count": "{} parameters and MACs",
 }
 _SWITCHES = {"bias": "bias", "transposed": "transposition"}
 
@@ -37,6 +36,8 @@ def change_words(change: Change, row: DiffRow) -> str:
     """ "384 -> 256 filters", "5x5 -> 3x3", "bias -> no bias"."""
     if change.field == "alpha":
         return _alpha_words(change, row)
+    if change.field == "count":
+        return _count_words(change)
     a, b = value_words(change.field, change.a), value_words(change.field, change.b)
     if change.field in _SWITCHES:
         return f"{a} -> {b}"
@@ -55,6 +56,13 @@ def _alpha_words(change: Change, row: DiffRow) -> str:
     if isclose(change.b, change.a * sizes[0]):
         return f"{text}: {change.b:g} times the mean of {sizes[0]} before"
     return text
+
+
+def _count_words(change: Change) -> str:
+    """ "442,368 -> 442,624 parameters that its settings do not explain"."""
+    counts = zip(change.a, change.b, ("parameters", "MACs"), strict=True)
+    told = [f"{a:,} -> {b:,} {what}" for a, b, what in counts if a != b]
+    return f"{', '.join(told)} that its settings do not explain"
 
 
 def value_words(field: str, value: Any) -> str:
@@ -80,7 +88,7 @@ def unit_words(unit: Unit) -> str:
     head = s["pooling"] + " pool" if "pooling" in s else unit.kind
     parts = [f"{head}{_window_words(unit)}"]
     if "filters" in s:
-        parts.append(f"{s['in']} -> {s['filters']}")
+        parts.append(f"{'?' if s['in'] is None else s['in']} -> {s['filters']}")
     parts += [f"{s['groups']} groups"] if s.get("groups", 1) > 1 else []
     parts += [s[field] for field in ("norm", "activation") if s.get(field, "none") != "none"]
     parts += [f"rate {s['rate']:g}"] if "rate" in s else []

@@ -107,6 +107,12 @@ class Difference:
         return self.b.macs - self.a.macs
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the sources do not say, and where they contradict themselves, a sentence each."""
+        sides = (self.a, self.b)
+        return tuple(t for side in sides for t in (*side.silent, *side.doubts))
+
+    @property
     def differing(self) -> list[DiffRow]:
         """The rows that are not the same on both sides."""
         return [row for row in self.rows if row.status != "same"]
@@ -176,17 +182,18 @@ def _changes(x: Unit, y: Unit) -> tuple[Change, ...]:
     of the structural settings, or to what an earlier layer decides.
     """
     found = {change.field: change for change in _changed(x, y)}
-    own = {"bias": y.bias_params - x.bias_params, "norm": y.norm_params - x.norm_params}
-    priced = {field: params for field, params in own.items() if field in found}
-    params, macs = y.params - x.params - sum(priced.values()), y.macs - x.macs
-    if params or macs:
+    own = {"bias": (x.bias_params, y.bias_params), "norm": (x.norm_params, y.norm_params)}
+    priced = {field: counts for field, counts in own.items() if field in found}
+    before, behind = (
+        unit.params - sum(counts[side] for counts in priced.values())
+        for side, unit in enumerate((x, y))
+    )
+    if (before, x.macs) != (behind, y.macs):
         lead = next((f for f in (*STRUCTURE, *FOLLOWS) if f in found), "count")
-        if lead == "count":
-            found[lead] = Change("count", [x.params, x.macs], [y.params, y.macs])
-        was = found[lead]
-        found[lead] = Change(was.field, was.a, was.b, params, macs)
-    for field, count in priced.items():
-        found[field] = Change(field, found[field].a, found[field].b, count)
+        was = found.get(lead, Change("count", [before, x.macs], [behind, y.macs]))
+        found[lead] = Change(was.field, was.a, was.b, behind - before, y.macs - x.macs)
+    for field, (one, other) in priced.items():
+        found[field] = Change(field, found[field].a, found[field].b, other - one)
     return tuple(found.values())
 
 

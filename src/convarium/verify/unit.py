@@ -53,7 +53,8 @@ class Unit:
 class Side:
     """One of the two networks. `input` is (C, H, W), None where the source does not say it.
 
-    `silent` says what could not be read from this source, a sentence each.
+    `silent` says what could not be read from this source, a sentence each; `doubts` say where it
+    contradicts itself.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Side:
     input: tuple[int, ...] | None
     units: tuple[Unit, ...]
     silent: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     @property
     def params(self) -> int:

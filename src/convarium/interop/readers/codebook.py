@@ -20,6 +20,7 @@ Source:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 
@@ -56,7 +57,8 @@ def read_codebook(path: Path, budget_bytes: int) -> Foreign:
     Raises:
         InputError: an index beyond its codebook, gaps beyond the end, more than the budget.
     """
-    parts = dict(read_safetensors(path, budget_bytes).tensors)
+    held = read_safetensors(path, budget_bytes)
+    parts = dict(held.tensors)
     names = [key.removesuffix(".codebook") for key in parts if key.endswith(".codebook")]
     tensors: dict[str, Tensor] = {}
     left = budget_bytes
@@ -74,7 +76,7 @@ def read_codebook(path: Path, budget_bytes: int) -> Foreign:
                 raise too_large(path, budget_bytes - left, budget_bytes)
             values = _spread(path, name, values, gap, sides)
         tensors[name] = values
-    return Foreign(tensors | parts, str(path), ordered=False)
+    return replace(held, tensors=tensors | parts)
 
 
 def _looked_up(path: Path, name: str, book: Tensor, index: Tensor | None) -> Tensor:

@@ -35,6 +35,7 @@ class Foreign:
         maps_last: a flattened map runs over height, width, channel (TensorFlow).
         norm_eps: epsilon of the batch norms where the file tells.
         ordered: the layers stand in the order in which they run.
+        network: the network of ours whose weights the file says it holds.
         said: what the file says of its layers beside their weights; empty where it does not.
     """
 
@@ -46,3 +47,4 @@ class Foreign:
     ordered: bool = True
     notes: tuple[str, ...] = field(default=())
     said: tuple[Said, ...] = ()
+    network: str | None = None

@@ -21,7 +21,7 @@ def is_safetensors(path: Path, head: bytes) -> bool:
 
 
 def read_safetensors(path: Path, budget_bytes: int) -> Foreign:
-    """The tensors of a safetensors file, and the epsilon that convarium writes beside them.
+    """The tensors of a safetensors file; epsilon and network where convarium wrote them beside.
 
     Raises:
         InputError: broken, or larger than the budget.
@@ -35,8 +35,13 @@ def read_safetensors(path: Path, budget_bytes: int) -> Foreign:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no dict
     except (OSError, SafetensorError, RuntimeError, ValueError, TypeError) as error:
         raise broken(path, error) from error
+    about = header.get("__metadata__")
+    about = about if isinstance(about, dict) else {}
+    # Options of the builder make it another network than its name alone does.
+    is_ours = about.get("schema") == "convarium/1" and "options" not in about
+    network = about.get("network") if is_ours else None
     return Foreign(
-        tensors, str(path), norm_eps=_epsilon(path, header.get("__metadata__")), ordered=False
+        tensors, str(path), norm_eps=_epsilon(path, about), ordered=False, network=network
     )
 
 
@@ -82,8 +87,8 @@ def _mb(size: int) -> str:
     return f"{size / 1e6:,.1f}" if size < 1e12 else f"{size / 1e6:.1e}"
 
 
-def _epsilon(path: Path, metadata: object) -> float | None:
-    if not isinstance(metadata, dict) or "norm_eps" not in metadata:
+def _epsilon(path: Path, metadata: dict[str, Any]) -> float | None:
+    if "norm_eps" not in metadata:
         return None
     try:
         value = float(metadata["norm_eps"])

@@ -102,6 +102,7 @@ def test_a_damaged_file_is_measured_over(damage) -> None:
 
 
 def test_bytes_that_are_no_text_are_measured_over() -> None:
+    home().mkdir(parents=True, exist_ok=True)
     (home() / "probe.json").write_bytes(b"\xff\xfe\x00")
     assert choose_plan("net", Steps(("fp32", "contiguous"))).precision == "fp32"
 

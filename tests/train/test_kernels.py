@@ -42,7 +42,9 @@ def test_the_gradient_keeps_the_layout() -> None:
 
 @pytest.mark.parametrize("layout", ["contiguous", "channels_last"])
 @pytest.mark.parametrize("kernel", [3, 5])
-@pytest.mark.parametrize(("side", "stride"), [(8, 2), (7, 2), (9, 3), (1, 2), (8, (1, 2))])
+@pytest.mark.parametrize(
+    ("side", "stride"), [(8, 2), (7, 2), (9, 3), (1, 2), (2, 2), (2, 3), (8, (1, 2))]
+)
 def test_a_strided_depthwise_layer_is_right_within_bfloat16(layout, kernel, side, stride) -> None:
     plan = Plan(1, layout, "bf16")
     made = nn.Conv2d(16, 16, kernel, stride, padding=kernel // 2, groups=16, bias=False)

@@ -87,12 +87,16 @@ class _Depthwise(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, w = ctx.saved_tensors
+        spread = torch.zeros_like(x)
+        spread[:, :, :: ctx.stride[0], :: ctx.stride[1]] = gradient
         of_x = None
         if ctx.needs_input_grad[0]:
-            spread = torch.zeros_like(x)
-            spread[:, :, :: ctx.stride[0], :: ctx.stride[1]] = gradient
             of_x = F.conv2d(spread, w.flip(2, 3), None, 1, ctx.padding, 1, len(w))
-        shape = ctx.stride, ctx.padding, (1, 1), False, (0, 0), len(w)
+        stride = ctx.stride
+        if min(x.shape[2:]) < max(w.shape[2:]):
+            # Of maps smaller than the window oneDNN reads beyond the end at a stride, not without.
+            gradient, stride = spread, (1, 1)
+        shape = stride, ctx.padding, (1, 1), False, (0, 0), len(w)
         of_w = torch.ops.aten.convolution_backward(
             gradient, x, w, None, *shape, (False, True, False)
         )[1]

@@ -59,7 +59,7 @@ def build(
     with NoFills() if torch.get_default_device().type == "meta" else nullcontext():
         if not options:
             network = cast(nn.Module, make(**given))
-            network.catalog_name = row.name  # written beside its weights
+            vars(network)["catalog_name"] = row.name  # written beside its weights
             return network
         with _of_the_user(row.name, options):
             network = cast(nn.Module, make(**given))

@@ -53,7 +53,7 @@ def test_meta_has_the_same_state_and_shapes(subject: Subject) -> None:
     assert twin(subject.pictures.to("meta")).shape == subject.expected.shape
 
 
-@pytest.mark.parametrize("way", ["pickle", "torch.save"])
+@pytest.mark.parametrize("way", [pytest.param("pickle", marks=pytest.mark.slow), "torch.save"])
 def test_the_state_travels_to_the_bit(subject: Subject, way: str) -> None:
     state = subject.model.state_dict()
     if way == "pickle":

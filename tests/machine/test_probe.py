@@ -30,6 +30,7 @@ class Steps:
 @pytest.fixture(autouse=True)
 def _short(monkeypatch) -> None:
     monkeypatch.setattr(probe, "SECONDS", (0.02, 0.02))
+    monkeypatch.setattr(probe, "TURN", 0.01)
     monkeypatch.setattr(probe, "available_cores", lambda: 2)
 
 

@@ -284,3 +284,27 @@ def test_a_pool_is_not_blamed_for_a_width() -> None:
     narrower = next(line for line in summary(found) if "12 -> 9 filters" in line.what)
     assert (gone.params, gone.macs) == (0, 0)
     assert narrower.params == (9 * 6 * 9 + 9 + 7 * 9 * 9) - (12 * 8 * 9 + 12 + 7 * 12 * 9)
+
+
+def test_what_keeps_a_shape_is_not_blamed_for_one() -> None:
+    """A dropout more and an average for a maximum change no width: the convolution before does."""
+
+    def network(width: int, pool: nn.Module, *dropout: nn.Module) -> nn.Module:
+        behind = nn.Conv2d(width, 7, 3, bias=False)
+        return nn.Sequential(nn.Conv2d(3, width, 3), pool, *dropout, behind)
+
+    wide = network(12, nn.MaxPool2d(2))
+    narrow = network(8, nn.AvgPool2d(2), nn.Dropout(0.5))
+    lines = summary(difference(*_sides(wide, narrow, size=(3, 16, 16))))
+    (narrower,) = [line for line in lines if line.params]
+    assert narrower.what == "12 -> 8 filters"
+    assert narrower.params == -4 * (3 * 9 + 1) - 4 * 9 * 7
+
+
+def test_another_input_is_one_line() -> None:
+    """111 and 109 pixels are a quarter of nothing apart: no layer is blamed for its map."""
+    found = convarium.diff("squeezenet1_0", "torchvision:squeezenet1_0")
+    assert found.params == 0
+    (line,) = summary(found)
+    assert line.what == "another input: 3x227x227 -> 3x224x224"
+    assert line.macs == found.macs

@@ -40,8 +40,9 @@ def export_weights(
     tensors = {key: t.contiguous() for key, t in exported(model, names).items()}
     eps = {module.eps for module in model.modules() if isinstance(module, nn.BatchNorm2d)}
     metadata = {"format": "pt", "schema": "convarium/1", "names": names}
-    if "catalog_name" in vars(model):
-        metadata["network"] = vars(model)["catalog_name"]
+    network = getattr(model, "catalog_name", None)
+    if isinstance(network, str):
+        metadata["network"] = network
     if len(eps) == 1:
         metadata["norm_eps"] = repr(eps.pop())
     with written_whole(path) as temporary:

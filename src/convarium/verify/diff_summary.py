@@ -13,6 +13,8 @@ from convarium.verify.unit import WEIGHTED, Side, Unit
 
 _Key = tuple[Any, ...]
 _NAMED = 3  # layers that a line names before it counts the rest
+# Kinds that give what they get: a pool changes maps, and all others may change both.
+_KEEP_SHAPES = frozenset("dropout lrn norm activation add mul softmax".split())
 
 
 @dataclass(slots=True)
@@ -63,11 +65,12 @@ def summary(found: Difference) -> list[Line]:
             line.layers.append(row.name)
             line.params += params
             line.macs += macs
-            blame.suspect(key[0], line)
+            blame.suspect(key[0], row.kind, line)
         blame.see(row)
         params, macs = _followed(row)
         if params or macs:
-            cause = blame.cause or _unblamed(lines, row, found, is_own=blame.began_alike)
+            is_own = blame.began_alike and found.a.input == found.b.input
+            cause = blame.cause or _unblamed(lines, row, found, is_own=is_own)
             cause.params += params
             cause.macs += macs
             cause.follows += not (cause.layers and cause.layers[-1] == row.name)
@@ -119,13 +122,13 @@ class _Blame:
     def __init__(self) -> None:
         self.cause: Line | None = None
         self.began_alike = False
-        self._suspect: Line | None = None
+        self._suspects: list[tuple[str, Line]] = []  # by kind, since the pair before
         self._apart = (0.0, 0, 0.0)
 
-    def suspect(self, sort: str, line: Line) -> None:
+    def suspect(self, sort: str, kind: str, line: Line) -> None:
         """A line that may change shapes; it is to blame when the next pair's shapes differ so."""
-        if sort != "setting":
-            self._suspect = line
+        if sort != "setting" and kind not in _KEEP_SHAPES:
+            self._suspects.append((kind, line))
 
     def see(self, row: DiffRow) -> None:
         """Looks at a pair of layers that stand at one place."""
@@ -139,9 +142,11 @@ class _Blame:
             _apart(sees, sees_too) if sees and sees_too else self._apart[2],
         )
         self.began_alike |= not any(apart)
-        if any(apart) and apart != self._apart and self._suspect is not None:
-            self.cause = self._suspect
-        self._apart, self._suspect = apart, None
+        if any(apart) and apart != self._apart:
+            other_map = apart[1] != self._apart[1]
+            able = [line for kind, line in self._suspects if kind != "pool" or other_map]
+            self.cause = able[-1] if able else self.cause
+        self._apart, self._suspects = apart, []
 
 
 def _side(unit: Unit) -> int | None:

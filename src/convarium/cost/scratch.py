@@ -28,7 +28,7 @@ _LSTM_BYTES = 12_856  # oneDNN's own, of any size
 def _product(args: tuple[Any, ...], out: Any) -> int:
     """Of (bias,) left, right."""
     left, right = args[-2:]
-    rows, inner, columns = *left.shape[-2:], right.shape[-1]
+    (rows, inner), columns = left.shape[-2:], right.shape[-1]
     stack = prod(left.shape[:-2])
     made = _bytes(out)
     if left.dtype not in _HALVES or stack * rows * inner * columns <= _LEAST_PRODUCT:
@@ -39,7 +39,7 @@ def _product(args: tuple[Any, ...], out: Any) -> int:
 
 def _operands(left: Tensor, right: Tensor) -> int:
     """oneDNN's own copies of the operands of one bfloat16 product, in blocks, about."""
-    rows, inner, columns = *left.shape[-2:], right.shape[-1]
+    (rows, inner), columns = left.shape[-2:], right.shape[-1]
     if _is_turned(left):
         both = 2 * inner * (min(rows, _CHUNK) + min(columns, _CHUNK))
         return min(both + 4 * min(rows, _CHUNK) * min(columns, _CHUNK), _MOST_COPIED)

@@ -33,7 +33,8 @@ def laid_out(name: str, args: tuple[Any, ...], out: Any) -> Any:
         return (*(_in_layout(value, layout) for value in out[:2]), *out[2:])
     if name == "mkldnn_rnn_layer" and args[15]:  # for training
         x, to_state = args[0], args[2]
-        nbytes = lstm_workspace(*x.shape, to_state.shape[1], x.element_size())
+        steps, batch, inputs = x.shape
+        nbytes = lstm_workspace(steps, batch, inputs, to_state.shape[1], x.element_size())
         return (*out[:3], out[3].new_empty(nbytes))
     return out
 

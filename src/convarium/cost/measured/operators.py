@@ -88,8 +88,9 @@ def time_operators(
             whole.append(_lap(run, clock))
         seen = clocked.seen
         laps.append(clocked.laps)
-    wall = statistics.fmean(_middle(plain, float))
-    clocked_wall = statistics.fmean(_middle(whole, float))
+    calm: list[float] = _middle(plain, float)
+    calm_clocked: list[float] = _middle(whole, float)
+    wall, clocked_wall = statistics.fmean(calm), statistics.fmean(calm_clocked)
     means = [statistics.fmean(values) for values in zip(*_middle(laps, sum), strict=True)]
     own = [max(0.0, lap - reading) for lap in means]
     gaps = max(0.0, clocked_wall - sum(means))  # with the clock, which the wall time is without

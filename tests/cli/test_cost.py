@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import re
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import jsonschema
 import pytest
@@ -46,6 +50,8 @@ def fails():
     return nn.Sequential(nn.Conv2d(3, 8, 3), nn.ModuleDict({"deep": Inner()})["deep"])
 def broken():
     raise ValueError("no weights here")
+def elsewhere_wrong():
+    return nn.Conv2d(3, 8, 3).to("nowhere")
 def number():
     return 7
 class Talks(nn.Conv2d):
@@ -260,6 +266,47 @@ def test_a_video(capsys, nets: str) -> None:
     assert json.loads(capsys.readouterr().out)["macs"] == 2 * 36 * 8 * 54
 
 
+HOSTILE = """
+from torch import nn
+
+def net():
+    layers = nn.Sequential()
+    for name in ("<script>alert(1)</script>", "=1+1|`x`", 'quote"\\n| row', "\\x1b[31m"):
+        layers.add_module(name, nn.Conv2d(1, 1, 1))
+    return layers
+"""
+
+
+def test_layer_names_are_inert_in_every_format(tmp_path: Path) -> None:
+    """Four layers whose names are HTML, a formula, another row and a terminal's command."""
+    path = tmp_path / "hostile.py"
+    path.write_text(HOSTILE)
+    told = {}
+    for form in FORMATS:
+        words = ["cost", f"{path}:net", "--input", "1x4x4", "--format", form]
+        assert main([*words, "--out", str(tmp_path / "out")]) == 0
+        told[form] = (tmp_path / "out").read_text()
+    assert not any("<script>alert" in told[form] for form in ("markdown", "svg", "html"))
+    assert not any("\x1b" in told[form] for form in FORMATS if form != "csv")
+    ElementTree.fromstring(told["svg"])
+    names = [row["name"] for row in csv.DictReader(io.StringIO(told["csv"]))]
+    assert names[:2] == ["<script>alert(1)</script>", "'=1+1|`x`"]
+    assert len(names) == 4
+    bars = re.compile(r"(?<!\\)\|")  # those that end a cell
+    rows = [line for line in told["markdown"].splitlines() if line.startswith("| ")]
+    tables = {len(bars.findall(line)) for line in rows}
+    assert len(rows) >= 4 + 2
+    assert len(tables) <= 2  # the layers', and the totals'
+
+
+def test_a_syntax_error_tells_its_own_line(tmp_path: Path, capsys) -> None:
+    path = tmp_path / "torn.py"
+    path.write_text("import torch\n\ndef net(:\n    pass\n")
+    assert main(["cost", f"{path}:net", "--input", "1x4x4"]) == 3
+    told = capsys.readouterr().err
+    assert re.findall(r"line (\d+)", told) == ["3"]
+
+
 BAD = [
     (["vgg_d", "--max-batch", "8XB"], 2, "write 8GB, 8GiB or 512MB"),
     (["vgg_d", "--max-batch", "-8GB"], 2, "write 8GB, 8GiB or 512MB"),
@@ -275,8 +322,9 @@ BAD = [
     (["{nets}:good", "--max-batch", "1GB"], 2, "--input 3x224x224"),
     (["{nets}:good"], 2, "--input 3x224x224"),
     (["{nets}:goood"], 2, "Did you mean good"),
-    (["{nets}:broken"], 3, "ValueError: no weights here"),
-    (["{nets}:number"], 3, "gives a int"),
+    (["{nets}:broken"], 3, "line 29: ValueError: no weights here"),
+    (["{nets}:elsewhere_wrong"], 3, "nets.py line 31: RuntimeError"),
+    (["{nets}:number"], 3, "gives int; it must"),
     (["{nets}:ends", "--input", "3x8x8"], 3, "it ends the program (SystemExit 0)"),
     (["{nets}:two", "--input", "3x8x8"], 3, "Wrap it in a module"),
     (["{nets}:fails", "--input", "3x8x8"], 3, "in 1 cannot take a picture of 1x3x8x8"),

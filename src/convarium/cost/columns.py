@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convarium.cost.words import shape, short
 from convarium.errors import unknown_name
+from convarium.files import printable
 
 if TYPE_CHECKING:
     from convarium.cost.report import CostReport, CostRow
@@ -47,7 +48,7 @@ def pixels(value: float | None) -> str:
 
 # By the key of --json; the same keys sort the rows.
 COLUMNS: dict[str, Column] = {
-    "name": Column("layer", "l", lambda row: row.name),
+    "name": Column("layer", "l", lambda row: printable(row.name)),
     "kind": Column("kind", "l", lambda row: row.kind),
     "output_shape": Column("output", "l", lambda row: shape(row.output_shape)),
     "params": Column("params", "r", lambda row: count(row.params)),

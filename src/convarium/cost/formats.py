@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
@@ -12,6 +13,9 @@ from typing import Any
 
 from convarium.cost.listing import REPORT_KEYS, ROW_KEYS
 from convarium.cost.report import CostReport
+from convarium.files import printable
+
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # how OWASP's list of them begins
 
 
 @cache
@@ -27,7 +31,10 @@ def as_csv(reports: Sequence[CostReport]) -> str:
 
 
 def csv_of(keys: Sequence[str], items: Sequence[Any]) -> str:
-    """A line an item with these attributes, below a line of their names."""
+    """A line an item with these attributes, below a line of their names.
+
+    A text that a spreadsheet would take for a formula has an apostrophe before it.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(keys)
@@ -58,8 +65,12 @@ def _lines(reports: Sequence[CostReport]) -> tuple[tuple[str, ...], Sequence[Any
 def _exact(value: Any) -> str:
     if isinstance(value, tuple):
         return ("x" if value and isinstance(value[0], int) else " ").join(map(str, value))
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(_FORMULAS) else value
     return "" if value is None else repr(value) if isinstance(value, float) else str(value)
 
 
 def _escaped(cell: str) -> str:
-    return cell.replace("\\", "\\\\").replace("|", "\\|")
+    """One line, no mark of Markdown's own that could end the cell, and no HTML."""
+    plain = printable(cell).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\|`\[\]*])", r"\\\1", plain)

@@ -142,9 +142,10 @@ def _folded(nodes: list[Node]) -> Graph:
     kept: list[Node] = []
     repeats: list[Repeat] = []
     home: dict[int, int] = {}
+    last = {n: at for at, node in enumerate(nodes) for n in node.inputs}  # whom a node feeds last
     at = 0
     while at < len(nodes):
-        length, times = _best_repeat(nodes, at)
+        length, times = _best_repeat(nodes, at, last)
         first = len(kept)
         for place in range(at, at + length):
             home[place] = len(kept)
@@ -157,19 +158,19 @@ def _folded(nodes: list[Node]) -> Graph:
     return Graph(tuple(kept), tuple(repeats))
 
 
-def _best_repeat(nodes: list[Node], at: int) -> tuple[int, int]:
+def _best_repeat(nodes: list[Node], at: int, last: dict[int, int]) -> tuple[int, int]:
     """Length and number of the copies from `at` on that save the most nodes; (1, 1) for none."""
     best, saved = (1, 1), 0
     for length in range(1, min(_LONGEST_REPEAT, (len(nodes) - at) // 2) + 1):
         times = 1
-        while _is_copy(nodes, at, at + length * times, length):
+        while _is_copy(nodes, at, at + length * times, length, last):
             times += 1
         if length * (times - 1) > saved:
             best, saved = (length, times), length * (times - 1)
     return best
 
 
-def _is_copy(nodes: list[Node], at: int, again: int, length: int) -> bool:
+def _is_copy(nodes: list[Node], at: int, again: int, length: int, last: dict[int, int]) -> bool:
     """True when the nodes from `again` on equal those from `at` on, and hang on the copy before.
 
     Only the copy's own nodes and the node just before it feed it, and only its last node feeds
@@ -187,4 +188,4 @@ def _is_copy(nodes: list[Node], at: int, again: int, length: int) -> bool:
         if place and near != tuple(n - at for n in first.inputs):
             return False
     inner = range(again - length, again - 1)  # of the copy before: all but its last node
-    return not any(n in inner for node in nodes[again:] for n in node.inputs)
+    return all(last.get(n, 0) < again for n in inner)

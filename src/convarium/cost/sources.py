@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -158,7 +159,7 @@ def _made(make: Callable[[], nn.Module], values: bool) -> nn.Module:
 def _file(path: Path, name: str) -> Source:
     if not path.is_file():
         raise InputError(f"{path} is not a file. Write path/to/file.py:function.")
-    with _told(f"{path}"), _beside(path):
+    with _told(f"{path}", path), _beside(path):
         spec = importlib.util.spec_from_file_location(f"_convarium_{path.stem}", path)
         assert spec is not None
         assert spec.loader is not None
@@ -172,7 +173,7 @@ def _file(path: Path, name: str) -> Source:
         made: Any = make()
     if not isinstance(made, nn.Module):
         kind = type(made).__name__
-        raise InputError(f"{path}:{name} gives a {kind}; it must give a torch.nn.Module.")
+        raise InputError(f"{path}:{name} gives {kind}; it must give a torch.nn.Module.")
     return Source(f"{path.name}:{name}", made, getattr(made, "input_size", None))
 
 
@@ -181,17 +182,22 @@ def _is_own(value: Any, module: Any) -> bool:
 
 
 @contextmanager
-def _told(what: str) -> Iterator[None]:
-    """The user's own code may raise anything: one sentence with its words and its line."""
+def _told(what: str, file: Path | None = None) -> Iterator[None]:
+    """The user's own code may raise anything: one sentence with its words and `file`'s line.
+
+    Without a file the line is that of the innermost call.
+    """
     try:
         yield
     except ConvariumError:
         raise
     except (Exception, SystemExit) as error:
-        step = error.__traceback__
-        while step is not None and step.tb_next is not None:
-            step = step.tb_next
-        line = f" line {step.tb_lineno}" if step is not None else ""
+        steps = [
+            line
+            for step, line in traceback.walk_tb(error.__traceback__)
+            if file is None or Path(step.f_code.co_filename).absolute() == file.absolute()
+        ]
+        line = f" line {steps[-1]}" if steps else ""  # a syntax error tells its own
         words = " ".join(str(error).split())
         raise InputError(f"{what}{line}: {type(error).__name__}: {words}") from error
 

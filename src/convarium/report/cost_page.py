@@ -12,6 +12,7 @@ import convarium
 from convarium.cost.columns import count, field, pixels, several
 from convarium.cost.listing import grouped, path_of
 from convarium.cost.report import CostReport, CostRow
+from convarium.files import printable
 from convarium.report.diagram import diagram
 from convarium.report.palette import TOKENS
 
@@ -24,7 +25,11 @@ def cost_page(reports: Sequence[CostReport], depth: int | None = None) -> str:
         depth: path parts of a block in the picture; what fits a page when None.
     """
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: printable(value) if type(value) is str else value,
     )
     environment.filters.update(
         count=count, shape=_shape, size=_size, drawn=_drawn(depth), field=field, pixels=pixels

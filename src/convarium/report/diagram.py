@@ -6,6 +6,7 @@ from xml.sax.saxutils import escape
 
 from convarium.cost.graph import Graph, Node, graph_of
 from convarium.cost.report import CostReport
+from convarium.files import printable
 from convarium.report.layers import HEIGHT, MARGIN, WIDTH, Frame, Layout, laid_out
 from convarium.report.palette import TOKENS
 
@@ -42,7 +43,7 @@ def diagram(report: CostReport, depth: int | None = None) -> str:
     about = f"{report.name}: {len(graph.nodes)} blocks, {_short(report.macs)} MACs"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="network" viewBox="0 0 {wide:g} {high:g}" '
-        f'width="{wide:g}" height="{high:g}" role="img" aria-label="{escape(about, _QUOTE)}">',
+        f'width="{wide:g}" height="{high:g}" role="img" aria-label="{_escaped(about)}">',
         f"<style>{_style()}</style>",
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
         'markerHeight="7" orient="auto">'
@@ -58,7 +59,9 @@ def diagram(report: CostReport, depth: int | None = None) -> str:
     return "\n".join(parts) + "\n"
 
 
-_QUOTE = {'"': "&quot;"}
+def _escaped(text: str) -> str:
+    """For XML, which has no control characters: they are written out."""
+    return escape(printable(text), {'"': "&quot;"})
 
 
 def _heading(report: CostReport) -> list[str]:
@@ -67,7 +70,7 @@ def _heading(report: CostReport) -> list[str]:
     told = f"{size}, {_short(report.params)} parameters, {bound}{_short(report.macs)} MACs"
     low = 62
     return [
-        f'<text class="title" x="{MARGIN:g}" y="28">{escape(report.name)}</text>',
+        f'<text class="title" x="{MARGIN:g}" y="28">{_escaped(report.name)}</text>',
         f'<text class="small" x="{MARGIN:g}" y="46">{told}</text>',
         f'<rect class="macs" x="{MARGIN:g}" y="{low - 7}" width="16" height="{_BAR:g}" rx="2"/>',
         f'<text class="small" x="{MARGIN + 22:g}" y="{low}">share of MACs</text>',
@@ -108,21 +111,21 @@ def _node(node: Node, x: float, y: float, macs: float, params: float) -> str:
         if share > 0
     ]
     return (
-        f'<g><title>{escape(told)}</title><rect class="node" x="{x:g}" y="{y:g}" '
+        f'<g><title>{_escaped(told)}</title><rect class="node" x="{x:g}" y="{y:g}" '
         f'width="{WIDTH:g}" height="{HEIGHT:g}" rx="9"/>'
-        f'<text class="name" x="{x + 14:g}" y="{y + 20:g}">{escape(_tail(node.name, name))}'
+        f'<text class="name" x="{x + 14:g}" y="{y + 20:g}">{_escaped(_tail(node.name, name))}'
         f'</text><text class="cost" x="{right:g}" y="{y + 20:g}">{cost}</text>'
         f'<text class="small" x="{x + 14:g}" y="{y + 38:g}">{shape}</text>'
         f'<text class="small end" x="{right:g}" y="{y + 38:g}">{weight}</text>'
         f'<text class="small" x="{x + 14:g}" y="{y + 54:g}">'
-        f"{escape(_cut(kinds, _LINE_LETTERS))}</text>"
+        f"{_escaped(_cut(kinds, _LINE_LETTERS))}</text>"
         f"{''.join(bars)}</g>"
     )
 
 
 def _frame(frame: Frame) -> str:
     x, y = frame.left + frame.wide, frame.top
-    until = escape(f"to {frame.until}", _QUOTE)
+    until = _escaped(f"to {frame.until}")
     return (
         f'<g><title>{until}</title><rect class="frame" x="{frame.left:g}" y="{y:g}" '
         f'width="{frame.wide:g}" height="{frame.high:g}" rx="15"/>'

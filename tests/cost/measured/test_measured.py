@@ -130,7 +130,7 @@ def test_operators_are_told_by_layer_and_in_all() -> None:
         return now[0]
 
     model, x = nn.Sequential(_Napper()), torch.zeros(1)
-    times = time_operators(model, lambda: model(x), passes=5, clock=clock)
+    times = time_operators(model, lambda: model(x), passes=5, clock=clock, reading=0.0)
     assert times.share == pytest.approx(6.002 / 6.001)
     rows = [row for row in times.rows if row.name == "convarium_bench_test::nap"]
     assert [(row.layer, row.ms) for row in rows] == [("0", pytest.approx(3001))] * 2
@@ -144,12 +144,44 @@ def test_operators_by_a_clock_of_our_own() -> None:
     """
     now = iter(range(10_000))
     times = time_operators(
-        nn.Identity(), lambda: (torch.ones(1) * 2 + 1) * 3, passes=2, clock=lambda: float(next(now))
+        nn.Identity(),
+        lambda: (torch.ones(1) * 2 + 1) * 3,
+        passes=2,
+        clock=lambda: float(next(now)),
+        reading=0.0,
     )
     by_name = {name: (calls, ms) for name, calls, ms in by_operator(times)}
     assert by_name["mul"] == (2, 2000.0)
     assert by_name["add"] == (1, 1000.0)
     assert times.ms_wall == 1000.0
+
+
+def test_python_between_operators_is_a_row_of_its_own() -> None:
+    """Of a pass of 10 s three are an operator's and seven Python's; the clock adds 0.001 a reading.
+
+    A pass with the clock reads it twice more than one without.
+    """
+    now = [0.0]
+
+    @torch.library.custom_op("convarium_bench_test::think", mutates_args=())
+    def think(x: torch.Tensor) -> torch.Tensor:
+        now[0] += 3
+        return x.clone()
+
+    def clock() -> float:
+        now[0] += 1e-3
+        return now[0]
+
+    def run() -> None:
+        now[0] += 7
+        think(torch.zeros(1))
+
+    times = time_operators(nn.Identity(), run, passes=3, clock=clock, reading=1e-3)
+    extra = 2e-3 * len(times.rows)
+    assert times.ms_sum == pytest.approx(3000, abs=1e-3)
+    assert times.ms_between == pytest.approx(7001, abs=1e-3)  # with the plain pass's own reading
+    assert times.ms_clock == pytest.approx(1e3 * extra, abs=1e-3)
+    assert times.share == pytest.approx(1)
 
 
 def test_no_hook_stays_behind() -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import torch
 from torch import nn
 from torch.nn.modules.module import (
     register_module_forward_hook,
@@ -18,6 +19,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 Clock = Callable[[], float]
 T = TypeVar("T")
+SECONDS = 2.0
+LEAST_PASSES, MOST_PASSES = 5, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,53 +36,95 @@ class OperatorTime:
 class OperatorTimes:
     """All operators of a pass. `ms_wall` is the pass's own time without the clock inside.
 
-    All times are means over the middle half of the passes: unlike medians they add up, and unlike
-    a mean over all they forget a disturbed pass. `share` is the operators' sum over the wall time:
-    what is missing is Python between operators, what is beyond 1 is the clock's own cost.
+    `ms_between` is Python between the operators: what was seen between them, at most what they
+    leave of the wall time. `ms_clock` is what the clock costs a pass, passes with it less passes
+    without; what it costs inside an operator's reading is taken off each. All times are means over
+    the middle half of the passes: unlike medians they add up, and unlike a mean over all they
+    forget a disturbed pass. `share` is the operators' sum and Python's over the wall time; beyond 1
+    is what of the clock could not be taken off.
     """
 
     rows: tuple[OperatorTime, ...]
     ms_sum: float
     ms_wall: float
+    ms_between: float = 0.0
+    ms_clock: float = 0.0
 
     @property
     def share(self) -> float:
-        """The operators' sum over the wall time."""
-        return self.ms_sum / self.ms_wall
+        """Operators and the Python between them, over the wall time."""
+        return (self.ms_sum + self.ms_between) / self.ms_wall
 
 
 def time_operators(
     model: nn.Module,
     run: Callable[[], object],
     *,
-    passes: int = 5,
+    passes: int | None = None,
     clock: Clock = time.perf_counter,
+    reading: float | None = None,
 ) -> OperatorTimes:
     """Milliseconds of every operator that `run` calls; plain passes are timed in turns.
 
     Args:
         model: whose layers the operators are told by.
         run: its forward pass, which calls the same operators every time.
-        passes: timed, after one that is not.
+        passes: timed, after one that is not; when None as many as fit into two seconds, 5 to 100.
         clock: gives seconds.
+        reading: seconds of the clock itself inside one reading of an operator; measured when None.
     """
+    reading = reading_cost(clock) if reading is None else reading
     run()
-    seen: list[tuple[str, str]] = []
+    plain: list[float] = []
+    whole: list[float] = []
     laps: list[list[float]] = []
-    wall: list[float] = []
-    for _ in range(passes):
-        start = clock()
-        run()
-        wall.append(clock() - start)
+    seen: list[tuple[str, str]] = []
+    begin = clock() if passes is None else 0.0
+    while len(plain) < (passes or LEAST_PASSES) or (
+        passes is None and len(plain) < MOST_PASSES and clock() - begin < SECONDS
+    ):
+        plain.append(_lap(run, clock))
         with _layers(model) as stack, _Clocked(clock, stack) as clocked:
-            run()
+            whole.append(_lap(run, clock))
         seen = clocked.seen
         laps.append(clocked.laps)
-    means = [1e3 * statistics.fmean(values) for values in zip(*_middle(laps, sum), strict=True)]
+    calm: list[float] = _middle(plain, float)
+    calm_clocked: list[float] = _middle(whole, float)
+    wall, clocked_wall = statistics.fmean(calm), statistics.fmean(calm_clocked)
+    means = [statistics.fmean(values) for values in zip(*_middle(laps, sum), strict=True)]
+    own = [max(0.0, lap - reading) for lap in means]
+    gaps = max(0.0, clocked_wall - sum(means))  # with the clock, which the wall time is without
+    between = min(gaps, max(0.0, wall - sum(own)))
     rows = tuple(
-        OperatorTime(layer, name, ms) for (layer, name), ms in zip(seen, means, strict=True)
+        OperatorTime(layer, name, 1e3 * lap) for (layer, name), lap in zip(seen, own, strict=True)
     )
-    return OperatorTimes(rows, sum(means), 1e3 * statistics.fmean(_middle(wall, float)))
+    return OperatorTimes(
+        rows, 1e3 * sum(own), 1e3 * wall, 1e3 * between, 1e3 * (clocked_wall - wall)
+    )
+
+
+def _lap(run: Callable[[], object], clock: Clock) -> float:
+    start = clock()
+    run()
+    return clock() - start
+
+
+def reading_cost(clock: Clock = time.perf_counter, calls: int = 300) -> float:
+    """Seconds that the clock adds inside its reading of one small operator, a median.
+
+    Args:
+        clock: gives seconds.
+        calls: of the operator.
+    """
+    x = torch.zeros(1)
+    start = clock()
+    for _ in range(calls):
+        torch.relu(x)
+    bare = (clock() - start) / calls
+    with _Clocked(clock, []) as clocked:
+        for _ in range(calls):
+            torch.relu(x)
+    return max(0.0, statistics.median(clocked.laps) - bare)
 
 
 def _middle(passes: Sequence[T], seconds: Callable[[T], float]) -> list[T]:

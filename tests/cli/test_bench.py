@@ -11,6 +11,7 @@ import pytest
 from convarium.cli import main
 from convarium.cost.latency.shapes import drawn
 from convarium.cost.latency.store import Kept, keep
+from convarium.cost.measured import operators
 from convarium.machine import Plan
 from convarium.records import Database
 
@@ -29,6 +30,12 @@ def wide():
 def two():
     return Two()
 """
+
+
+@pytest.fixture(autouse=True)
+def _few_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Operators are timed in the fewest passes, not for two seconds."""
+    monkeypatch.setattr(operators, "SECONDS", 0.0)
 
 
 @pytest.fixture

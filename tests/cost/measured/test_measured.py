@@ -7,11 +7,18 @@ import torch
 from torch import nn
 
 from convarium.cost.measured import bench as bench_file
+from convarium.cost.measured import operators
 from convarium.cost.measured.bench import Settings, bench, plans_of, point_of, ratios_of
 from convarium.cost.measured.contestants import Contestant, check_room, contestants
 from convarium.cost.measured.operators import by_operator, time_operators
 from convarium.errors import ExhaustedError, InputError, UsageError
 from convarium.machine import Counter, Plan, laps_in_turns
+
+
+@pytest.fixture(autouse=True)
+def _few_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Operators are timed in the fewest passes, not for two seconds."""
+    monkeypatch.setattr(operators, "SECONDS", 0.0)
 
 
 def _entrant(name: str, model: nn.Module, base: str | None = None) -> Contestant:

@@ -24,6 +24,7 @@ def test_unknown_attributes_are_refused() -> None:
         _ = convarium.nothing
 
 
+@pytest.mark.slow
 def test_verify_can_be_called_again_and_again() -> None:
     """Importing convarium.verify.* must not hide the function behind the package."""
     code = (

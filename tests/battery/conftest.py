@@ -15,6 +15,7 @@ from convarium import catalog
 from convarium.nets.densenet import DenseNetCIFAR
 from convarium.nets.resnext import ResNeXtCIFAR
 from convarium.nets.stochastic_depth import StochasticDepthCIFAR
+from quick_values import quick_values
 
 ONE_EACH = """
     lenet5 alexnet_owt zfnet nin_cifar10 vgg_a_32px googlenet_32px resnet20_cifar preact_resnet18
@@ -69,7 +70,8 @@ def subject(request: pytest.FixtureRequest) -> Subject:
     make, listed = OFF_CATALOG.get(name, (lambda: convarium.create_model(name), name))
     family = catalog.find(listed).family
     torch.manual_seed(0)
-    model = make().eval()
+    with quick_values():
+        model = make().eval()
     norms = [module for module in model.modules() if isinstance(module, NORMS)]
     # Hundreds of blocks that each add a share multiply it beyond float32: a smaller share then.
     share = 1.0 if len(norms) < MANY_NORMS else 0.5

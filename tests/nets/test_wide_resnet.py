@@ -94,6 +94,7 @@ def test_rows_of_tables_4_and_5_have_no_dropout() -> None:
     assert not [m for m in proofs.on_meta("wrn_28_10").modules() if isinstance(m, nn.Dropout)]
 
 
+@pytest.mark.slow
 def test_equals_torchvision_with_its_weights() -> None:
     models = pytest.importorskip("torchvision.models")
     peer = proofs.shaken(models.wide_resnet50_2(weights=None)).double().eval()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import pytest
 
@@ -23,6 +23,6 @@ LONG = frozenset(
 DEEPEST = frozenset("resnet1202_cifar preact_resnet1001 stochastic_depth_1202".split())
 
 
-def marked(names: Iterable[str], slow: frozenset[str] = LONG) -> list[object]:
+def marked(names: Iterable[str], slow: Collection[str] = LONG) -> list[object]:
     """Parameters of a test, the long ones slow."""
     return [pytest.param(n, marks=pytest.mark.slow if n in slow else ()) for n in names]

@@ -13,17 +13,23 @@ from torch import Tensor, nn
 import convarium
 from convarium import catalog
 from convarium.nets.densenet import DenseNetCIFAR
+from convarium.nets.fractalnet import FractalNetCIFAR
+from convarium.nets.resnet_cifar import ResNetCIFAR
 from convarium.nets.resnext import ResNeXtCIFAR
 from convarium.nets.stochastic_depth import StochasticDepthCIFAR
+from convarium.nets.wide_resnet import WideResNet
 from quick_values import quick_values
 
 ONE_EACH = """
-    lenet5 alexnet_owt zfnet nin_cifar10 vgg_a_32px googlenet_32px resnet20_cifar preact_resnet18
-    wrn_16_4 resnext29_2x4d stochastic_depth_20 fractalnet20_c3_cifar densenet_16_12
+    lenet5 alexnet_owt zfnet nin_cifar10 vgg_a_32px googlenet_32px resnet8 preact_resnet18
+    wrn_10_1 resnext29_2x4d stochastic_depth_20 fractalnet10_c2 densenet_16_12
     squeezenet_32px mobilenet_v1_050_32px darknet19
     """.split()
 # A paper's table at a depth or width that it does not print: its least one takes 10 seconds.
 OFF_CATALOG: dict[str, tuple[Callable[[], nn.Module], str]] = {
+    "resnet8": (lambda: ResNetCIFAR(8), "resnet20_cifar"),
+    "wrn_10_1": (lambda: WideResNet(10, 1), "wrn_16_4"),
+    "fractalnet10_c2": (lambda: FractalNetCIFAR(2, 8), "fractalnet20_c3_cifar"),
     "stochastic_depth_20": (lambda: StochasticDepthCIFAR(20), "stochastic_depth_110"),
     "resnext29_2x4d": (lambda: ResNeXtCIFAR(2, 4), "resnext29_8x64d_cifar"),
     "densenet_16_12": (lambda: DenseNetCIFAR(16, 12), "densenet_40_12_cifar"),

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from data.hostile.bad import bombs, too_big
 
 _OPEN_ALL = """
@@ -29,6 +31,7 @@ print(refused, peak() - before)
 """
 
 
+@pytest.mark.slow
 def test_two_hundred_bombs_take_less_than_100_megabytes(tmp_path: Path) -> None:
     kinds = [*too_big(), *bombs()]
     for kind in kinds:

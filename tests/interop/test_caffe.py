@@ -88,6 +88,7 @@ def _lrn(x: Tensor) -> Tensor:
     return F.local_response_norm(x, 5, alpha=5e-4, beta=0.75, k=2.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("write", "generation"), [(layer, 0), pytest.param(layer_v1, 1, marks=pytest.mark.slow)]
 )
@@ -158,6 +159,7 @@ def _resnet50_file(model: nn.Module) -> bytes:
     return data + layer("fc1000", "InnerProduct", _arrays(parts["fc"]))
 
 
+@pytest.mark.slow
 def test_the_authors_resnet50(tmp_path) -> None:
     theirs, ours = (convarium.create_model("resnet50").eval() for _ in range(2))
     randomise(theirs)

@@ -97,7 +97,7 @@ AROUND: dict[str, Callable[[State], object]] = {
 
 
 # A file is read by a process of its own, which takes seconds; the others are slow tests.
-QUICK = (("DataParallel", True), ("compiled, in parallel", False))
+QUICK = (("DataParallel", True),)
 
 
 def _cifar(depth: int, head: str = "linear") -> nn.Module:

@@ -11,6 +11,9 @@ import convarium
 from convarium.errors import InputError
 from convarium.interop.guess import GUESSED
 from interop.peers import randomise, same_state
+from long_networks import marked
+
+FRACTAL = "fractalnet20_c3_cifar"
 
 
 def _renamed(state: dict[str, Tensor], *, norms_first: bool = False) -> dict[str, Tensor]:
@@ -68,7 +71,7 @@ def test_branches_whose_layers_all_differ_are_matched() -> None:
     assert same_state(ours, theirs)
 
 
-@pytest.mark.parametrize("name", ["resnet50", "fractalnet20_c3_cifar"])
+@pytest.mark.parametrize("name", marked(["resnet50", FRACTAL], {FRACTAL}))
 def test_twins_side_by_side_are_not_told_apart(name: str) -> None:
     """ResNet-50's conv2_1 ends in two 1x1 layers of 64 to 256; a fractal's columns are alike."""
     _refused(name, _renamed(convarium.create_model(name).state_dict()), "lie side by side in one")

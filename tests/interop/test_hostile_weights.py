@@ -53,6 +53,7 @@ def test_a_file_larger_than_the_network_is_refused_unread(tmp_path) -> None:
         convarium.load_weights(convarium.create_model("lenet_caffe"), tmp_path / "w.pth")
 
 
+@pytest.mark.slow
 def test_the_jail_has_a_limit_on_memory() -> None:
     import subprocess
     import sys

@@ -49,6 +49,7 @@ def test_half_precision_is_widened(tmp_path) -> None:
     assert torch.equal(ours.features.conv1.weight, halves["features.0.weight"].float())
 
 
+@pytest.mark.slow
 def test_a_checkpoint_around_the_state_dict(tmp_path) -> None:
     theirs, ours = peer("torchvision", "squeezenet1_1"), convarium.create_model("squeezenet1_1")
     wrapped = {f"module.{key}": tensor for key, tensor in theirs.state_dict().items()}

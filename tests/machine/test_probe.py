@@ -11,7 +11,7 @@ from convarium.errors import UsageError
 from convarium.files import home
 from convarium.machine import Plan, choose_plan, probe
 
-SLOW, FAST = 0.008, 0.0005
+SLOW, MIDDLE, FAST = 0.012, 0.005, 0.0005
 
 
 class Steps:
@@ -22,9 +22,10 @@ class Steps:
 
     def __call__(self, plan: Plan):
         self.asked += 1
-        is_fast = (plan.precision, plan.layout) == self.fastest
-        is_fast = is_fast and self.threads in (None, plan.threads)
-        return lambda: time.sleep(FAST if is_fast else SLOW)
+        nap = SLOW
+        if (plan.precision, plan.layout) == self.fastest:
+            nap = FAST if self.threads in (None, plan.threads) else MIDDLE
+        return lambda: time.sleep(nap)
 
 
 @pytest.fixture(autouse=True)

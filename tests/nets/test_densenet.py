@@ -28,8 +28,10 @@ from torch import nn
 import convarium
 from convarium.errors import InputError, UsageError
 from convarium.nets.densenet import DenseNet, DenseNetBCCIFAR, DenseNetCIFAR
+from long_networks import marked
 
 NAMES = convarium.list_models(family="densenet")
+LARGEST = {f"densenet{size}" for size in ("201", "264", "_bc_250_24_cifar", "_bc_190_40_cifar")}
 # Table 1: layers in the dense blocks, k; 161 is the readme's.
 TABLE_1 = {
     121: ((6, 12, 24, 16), 32),
@@ -66,7 +68,7 @@ def closed_form(width: int, blocks: tuple[int, ...], k: int, bottleneck: bool) -
     return total, width
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", marked(NAMES, LARGEST))
 def test_counts_are_the_ledgers(name: str) -> None:
     check_counts(name)
 
@@ -78,7 +80,9 @@ def test_cifar100_heads(name: str, params: int) -> None:
     assert sum(p.numel() for p in model.parameters()) == params
 
 
-@pytest.mark.parametrize("depth", TABLE_1)
+@pytest.mark.parametrize(
+    "depth", [pytest.param(d, marks=pytest.mark.slow if d > 200 else ()) for d in TABLE_1]
+)
 def test_shapes_are_table_1s(depth: int) -> None:
     x = torch.empty(1, 3, 224, 224, device="meta")
     model = on_meta(f"densenet{depth}")

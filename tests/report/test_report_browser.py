@@ -72,7 +72,7 @@ def test_it_asks_for_nothing_and_complains_of_nothing(visit):
     assert visit.complaints == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_it_fits_360_pixels(browser, page_path, scheme):
     visit = Visit(browser, page_path, width=360, color_scheme=scheme)
     visit.wake()
@@ -154,6 +154,7 @@ def test_without_scripts_charts_and_table_are_there(browser, page_path):
     visit.page.close()
 
 
+@pytest.mark.slow
 def test_hostile_names_run_nothing(browser, tmp_path):
     visit = Visit(browser, write_report(hostile_race(), tmp_path))
     visit.wake()

@@ -148,6 +148,7 @@ def test_chains_say_what_a_network_adds(samples) -> None:
     assert found == pytest.approx(1.3 * alone.seconds(parts[0]))
 
 
+@pytest.mark.slow
 def test_chains_are_drawn_alike_and_run() -> None:
     """Ten of them, the same for every calibration."""
     first, again = Chains(Plan(1)), Chains(Plan(1))

@@ -129,6 +129,7 @@ def test_eval_ignores_the_batch() -> None:
     check_eval_ignores_the_batch(model, torch.randn(3, 3, 33, 33))
 
 
+@pytest.mark.slow
 def test_equals_timm() -> None:
     timm = pytest.importorskip("timm")
     theirs, ours = timm.create_model("darknet53"), on_meta("darknet53").to_empty(device="cpu")

@@ -119,7 +119,7 @@ def test_tab_reaches_everything_and_shows_where_it_is(browser, page_path):
     visit = Visit(browser, page_path)
     visit.wake()  # a chart that comes alive meanwhile would take the focus away
     seen = []
-    for _ in range(45):
+    for _ in range(27 + 2 * len(LINE_UP)):
         visit.page.keyboard.press("Tab")
         seen.append(
             visit.page.evaluate(

@@ -128,6 +128,7 @@ LONG = frozenset(
     """
     alexnet_2gpu zfnet googlenet resnet18_b preact_resnet164 wrn_16_4 resnext50_32x4d
     stochastic_depth_110 densenet121 squeezenet1_1 mobilenet_v1_025_224 fractalnet20_c3_cifar
+    densenet_40_12_cifar
     vgg_d
     """.split()
 )

@@ -30,10 +30,10 @@ def _product(args: tuple[Any, ...], out: Any) -> int:
     left, right = args[-2:]
     (rows, inner), columns = left.shape[-2:], right.shape[-1]
     stack = prod(left.shape[:-2])
-    made = _bytes(out)
+    made = out.nbytes
     if left.dtype not in _HALVES or stack * rows * inner * columns <= _LEAST_PRODUCT:
         return made
-    copies = sum(0 if _is_plain(t) else _bytes(t) for t in (left, right))
+    copies = sum(0 if _is_plain(t) else t.nbytes for t in (left, right))
     return made + copies + _operands(left, right)
 
 
@@ -61,17 +61,17 @@ def _is_turned(value: Tensor) -> bool:
 def _mean(args: tuple[Any, ...], out: Any) -> int:
     """A mean of half floats is that of a float32 copy (`mean_kernel` in ReduceOps.cpp)."""
     x = args[0]
-    return _bytes(out) + (4 * (x.numel() + out.numel()) if x.dtype in _HALVES else 0)
+    return out.nbytes + (4 * (x.numel() + out.numel()) if x.dtype in _HALVES else 0)
 
 
 def _layer_norm(args: tuple[Any, ...], out: Any) -> int:
-    return sum(map(_bytes, tensors(out))) + _contiguous(args[0])
+    return sum(t.nbytes for t in tensors(out)) + _contiguous(args[0])
 
 
 def _layer_norm_backward(args: tuple[Any, ...], out: Any) -> int:
     """Of grad, x, shape, ...: copies, and each thread's sums for weight and bias."""
     sums = 2 * 4 * torch.get_num_threads() * prod(args[2])
-    made = sum(map(_bytes, tensors(out)))
+    made = sum(t.nbytes for t in tensors(out))
     return made + _contiguous(args[0]) + _contiguous(args[1]) + sums
 
 
@@ -79,12 +79,12 @@ def _batch_norm_backward(args: tuple[Any, ...], out: Any) -> int:
     """Of grad, x, ...: a grad that does not lie as x does is copied."""
     grad, x = args[:2]
     alike = grad.stride() == x.stride() or (grad.is_contiguous() and x.is_contiguous())
-    return sum(map(_bytes, tensors(out))) + (0 if alike else _bytes(grad))
+    return sum(t.nbytes for t in tensors(out)) + (0 if alike else grad.nbytes)
 
 
 def _lstm(args: tuple[Any, ...], out: Any) -> int:
     """Of x, two weights, two biases, h, c, ...: a layer, one way."""
-    return sum(map(_bytes, tensors(out))) + _lstm_packed(args, args[0].element_size())
+    return sum(t.nbytes for t in tensors(out)) + _lstm_packed(args, args[0].element_size())
 
 
 def _lstm_backward(args: tuple[Any, ...], out: Any) -> int:
@@ -94,15 +94,15 @@ def _lstm_backward(args: tuple[Any, ...], out: Any) -> int:
     `args[7:10]` are the output and the last states, `args[10:13]` the gradients that came of them.
     """
     grads = zip(args[7:10], args[10:13], strict=True)
-    whole = sum(_bytes(t) if g is None else _contiguous(g) for t, g in grads)
+    whole = sum(t.nbytes if g is None else _contiguous(g) for t, g in grads)
     rows = [_rows_bytes(weight) for weight in args[1:3]]
     bias = 4 * args[2].shape[0]
-    return sum(map(_bytes, tensors(out))) + whole + sum(rows) + bias + _lstm_packed(args, 4)
+    return sum(t.nbytes for t in tensors(out)) + whole + sum(rows) + bias + _lstm_packed(args, 4)
 
 
 def _rows_bytes(weight: Tensor) -> int:
     if weight.dtype in _HALVES:
-        return _bytes(weight)
+        return weight.nbytes
     gates, inputs = weight.shape
     return 0 if good_stride(inputs) == inputs else 4 * gates * good_stride(inputs)
 
@@ -118,11 +118,7 @@ def _lstm_packed(args: tuple[Any, ...], size: int) -> int:
 
 
 def _contiguous(value: Tensor) -> int:
-    return 0 if value.is_contiguous() else _bytes(value)
-
-
-def _bytes(value: Tensor) -> int:
-    return value.element_size() * value.numel()
+    return 0 if value.is_contiguous() else value.nbytes
 
 
 SCRATCH: dict[str, Callable[[tuple[Any, ...], Any], int]] = {

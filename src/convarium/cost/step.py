@@ -108,8 +108,8 @@ class StepRun:
             self.ledger.hold(value)
         self.gradients_bytes = distinct_bytes(self.trained) if step.training else 0
         rule = OPTIMIZERS[step.optimizer] if step.training and step.optimizer else _Optimizer()
-        self._moment = rule.moment([_bytes(p) for p in self.trained])
-        self.optimizer_bytes = sum(rule.states * _bytes(p) + rule.scalars for p in self.trained)
+        self._moment = rule.moment([p.nbytes for p in self.trained])
+        self.optimizer_bytes = sum(rule.states * p.nbytes + rule.scalars for p in self.trained)
         self.ledger.live += self.optimizer_bytes
         self.kept: dict[tuple[str, int], int] = {}
 
@@ -214,7 +214,3 @@ def distinct_bytes(values: Any) -> int:
     """Bytes of the storages of `values`, shared ones once."""
     storages = {s._cdata: s.nbytes() for s in (t.untyped_storage() for t in values)}
     return sum(storages.values())
-
-
-def _bytes(value: Tensor) -> int:
-    return value.element_size() * value.numel()

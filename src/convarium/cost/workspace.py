@@ -37,7 +37,7 @@ def cpu_workspace(name: str, args: tuple[Any, ...], out: Any) -> int:
         out: its outputs.
     """
     if name == "convolution":
-        return _forward(_read(args[0], args[1], args[3:9]), _bytes(out))
+        return _forward(_read(args[0], args[1], args[3:9]), out.nbytes)
     if name == "convolution_backward":
         conv = _read(args[1], args[2], [*args[4:7], *args[7:10]], args[0])
         return (_backward_lasts if conv.lasts else _backward)(conv, out)
@@ -148,7 +148,7 @@ def _forward(conv: _Conv, y: int) -> int:
 
 
 def _backward(conv: _Conv, out: Sequence[Tensor | None]) -> int:
-    gx, gw = (_bytes(t) if t is not None else 0 for t in out[:2])
+    gx, gw = (t.nbytes if t is not None else 0 for t in out[:2])
     if conv.columns is not None:
         return gx + gw * (2 if conv.lasts else 1) + conv.columns
     most = 0
@@ -164,7 +164,7 @@ def _backward(conv: _Conv, out: Sequence[Tensor | None]) -> int:
 
 
 def _backward_lasts(conv: _Conv, out: Sequence[Tensor | None]) -> int:
-    gx, gw = (_bytes(t) if t is not None else 0 for t in out[:2])
+    gx, gw = (t.nbytes if t is not None else 0 for t in out[:2])
     if conv.columns is not None:
         return gx + 2 * gw + conv.columns
     # The gradient of the weight is packed, then copied to its layout and out of it.
@@ -175,12 +175,8 @@ def _backward_lasts(conv: _Conv, out: Sequence[Tensor | None]) -> int:
 def _moved(value: Tensor) -> int:
     """Bytes of a copy into channels last; one pixel, or one channel, lies so already."""
     plain = value.shape[1] == 1 or prod(value.shape[2:]) == 1
-    return 0 if plain or channels_last(value) else _bytes(value)
+    return 0 if plain or channels_last(value) else value.nbytes
 
 
 def _is_half(value: Tensor) -> bool:
     return value.dtype == torch.bfloat16
-
-
-def _bytes(value: Tensor) -> int:
-    return value.element_size() * value.numel()

@@ -44,6 +44,13 @@ def _own_home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
+def gpu() -> None:
+    """For tests that compute on one; skips where torch can use none."""
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU that torch can use")
+
+
+@pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real data and weights of others; skips where it is missing."""
     folder = Path(os.environ.get("CONVARIUM_TEST_DATA", ROOT.parent / "shared" / "data"))

@@ -25,7 +25,7 @@ def _domain(root: Path, folder: str, name: str, microjoules: int) -> Path:
 @pytest.fixture
 def counter(tmp_path):
     def make() -> Counter:
-        return Counter(tmp_path, with_nvml=False)
+        return Counter(tmp_path)
 
     return make
 
@@ -97,7 +97,7 @@ def test_a_counter_that_is_no_number_gives_a_reason(tmp_path, counter) -> None:
 
 
 def test_no_tree_gives_a_reason(tmp_path) -> None:
-    with Counter(tmp_path / "none", with_nvml=False).measure() as used:
+    with Counter(tmp_path / "none").measure() as used:
         pass
     assert used.joules is None
     assert used.reason.startswith("not available: no RAPL counters")

@@ -124,10 +124,10 @@ def before_step(at: int, act: Callable[[], object]) -> None:
     """Lets something happen before step `at`."""
     real = Stepper.step
 
-    def step(self: Stepper, *words: object) -> bool:
+    def step(self: Stepper, *words: object, **more: object) -> bool:
         if words[2] == at:
             act()
-        return real(self, *words)
+        return real(self, *words, **more)
 
     Stepper.step = step
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from convarium.errors import UsageError
@@ -47,6 +48,17 @@ def test_every_parameter_of_both_devices_gets_its_gradient(small) -> None:
     assert len(found[0]) == 2 * (2 * 7) + 2  # weight and bias of seven layers a tower, and fc8
 
 
+@pytest.mark.usefixtures("gpu")
+def test_one_tower_on_a_gpu_trains_as_both_on_the_processor(trial: Trial, tmp_path) -> None:
+    words = "alexnet_2gpu --set batch=2 --set iterations=2 --checkpoint-steps 1"
+    for out, more in (("one", " --device cpu"), ("two", " --devices cuda:0,cpu")):
+        (end,) = trial(words + more, 1, out=out, hidden=64, limit=150)
+        assert end["code"] == 0, end
+    one, two = (load_file(tmp_path / out / "last.safetensors") for out in ("one", "two"))
+    for name, tensor in one.items():
+        torch.testing.assert_close(tensor, two[name], rtol=1e-3, atol=1e-5)
+
+
 @pytest.mark.slow
 def test_the_command_trains_to_the_weights_of_one_device(trial: Trial, tmp_path) -> None:
     words = "alexnet_2gpu --set batch=2 --set iterations=2 --checkpoint-steps 1"
@@ -64,6 +76,8 @@ def test_the_command_trains_to_the_weights_of_one_device(trial: Trial, tmp_path)
         ("alexnet_2gpu --devices cpu,tpu", "torch has no 'tpu' here, only cpu"),
         ("alexnet_2gpu --devices cpu,cuda:99", "torch has no 'cuda:99' here"),
         ("alexnet_2gpu --devices cpu,cpu --model-parallel", "give one of --shard"),
+        ("alexnet_2gpu --devices cpu,cpu --device cpu", "--device or --devices, not both"),
+        ("lenet_caffe --device cuda:99", "torch has no 'cuda:99' here"),
         ("lenet_caffe --epochs 1 --devices cpu,cpu", "--devices is for alexnet_2gpu"),
     ],
 )

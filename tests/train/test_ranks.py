@@ -113,6 +113,18 @@ def test_shards_end_in_the_weights_of_copies(trial, tmp_path, words) -> None:
     _assert_near(_weights(tmp_path, "copies"), _weights(tmp_path, "shards"))
 
 
+@pytest.mark.usefixtures("gpu")
+@pytest.mark.parametrize("more", ["", " --shard", " --sync-bn"])
+@pytest.mark.parametrize("network", ["lenet_caffe", "resnet20_cifar"])
+def test_two_ranks_that_share_a_gpu_end_in_the_weights_of_the_processor(
+    trial, tmp_path, network, more
+) -> None:
+    words = f"{network} --set iterations=2 --set average=none{more}"
+    for device in ("cpu", "cuda"):
+        _assert_fine(trial(f"{words} --device {device}", out=device))
+    _assert_near(_weights(tmp_path, "cpu"), _weights(tmp_path, "cuda"))
+
+
 @pytest.mark.parametrize("mode", ["", pytest.param(" --shard", marks=SLOW)])
 def test_a_killed_rank_ends_all_and_the_same_command_ends_in_the_same_bits(
     trial, tmp_path, mode

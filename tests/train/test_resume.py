@@ -22,6 +22,11 @@ MODES = {
     "bf16": Plan(1, "channels_last", "bf16"),
     "accumulation": Plan(1, micro_batch=5),
 }
+ON_GPU = {
+    "gpu": Plan(1, device="cuda"),
+    "gpu bf16": Plan(1, "channels_last", "bf16", device="cuda"),
+    "gpu accumulation": Plan(1, micro_batch=5, device="cuda"),
+}
 
 
 def _training(dataset, recipe, plan, folder=None, **more) -> Training:
@@ -58,11 +63,20 @@ def full(recipe):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_six_random_cuts_leave_the_bits_alone(bars, full, mode, tmp_path) -> None:
-    plan = MODES[mode]
+    _cut_six_times(bars, full, MODES[mode], tmp_path)
+
+
+@pytest.mark.usefixtures("gpu")
+@pytest.mark.parametrize("mode", ON_GPU)
+def test_six_random_cuts_on_a_gpu_leave_the_bits_alone(bars, full, mode, tmp_path) -> None:
+    _cut_six_times(bars, full, ON_GPU[mode], tmp_path)
+
+
+def _cut_six_times(bars, full, plan, tmp_path) -> None:
     whole = _training(bars, full, plan)
     events = list(whole.events())
     expected, total = _bits(whole.model), whole.at.step
-    for cut in random.Random(mode).sample(range(1, total), 6):
+    for cut in random.Random(repr(plan)).sample(range(1, total), 6):
         folder = tmp_path / str(cut)
         first = _training(bars, full, plan, folder)
         for event in first.events():

@@ -65,7 +65,7 @@ class Entrant:
             "channels": self.dataset.channels,
             "recipe": recipe,
             "seed": s.seed,
-            "asked": [s.epochs, s.minutes, s.precision, s.layout, s.threads],
+            "asked": [s.epochs, s.minutes, s.precision, s.layout, s.threads, s.device],
             "versions": [__version__, torch.__version__],
         }
         return _hash(told)
@@ -114,7 +114,8 @@ class Entrant:
         s, threads = self.settings, self.settings.threads
         if world is not None and world.size > 1:
             threads = threads or max(1, available_cores() // world.local_size)
-        fixed: dict[str, Any] = {"threads": threads, "layout": s.layout, "precision": s.precision}
+        fixed: dict[str, Any] = {"threads": threads, "layout": s.layout}
+        fixed |= {"precision": s.precision, "device": s.device}
         plan = plan_for(self.name, model, self.dataset, self.recipe, **fixed)
         return replace(plan, micro_batch=s.micro_batch)
 
@@ -127,7 +128,7 @@ class Entrant:
         """Trains and evaluates, saves the weights, and gives the result without speed."""
         plan = training.plan
         give_back()  # what an earlier network left would hide what this one needs
-        with PeakMemory() as peak:
+        with PeakMemory(device=plan.device) as peak:
             for event in training.events():
                 listen(event)
                 if isinstance(event, RunFinished):

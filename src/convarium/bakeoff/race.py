@@ -25,7 +25,7 @@ from convarium.catalog import CATALOG
 from convarium.data import Dataset, load_dataset, survey_dataset
 from convarium.errors import ConvariumError, ExhaustedError
 from convarium.files import exact, printable
-from convarium.machine import Plan, describe_machine
+from convarium.machine import Plan, describe_machine, known_device
 from convarium.machine.plan import LAYOUTS, PRECISIONS
 from convarium.records import Race, Result, RunLog
 from convarium.records.codec import result_to_dict
@@ -282,17 +282,20 @@ def _progress(
 
 
 def check_plan(settings: Settings) -> None:
-    """Refuses a precision, a layout or a number of threads that no network could be run with.
+    """Refuses a precision, layout, device or number of threads that no network could be run with.
 
     Raises:
         UsageError: names the value and what can be.
     """
     Plan(settings.threads or 1, settings.layout or LAYOUTS[0], settings.precision or PRECISIONS[0])
+    if settings.device is not None:
+        known_device(settings.device)
 
 
 def plan_words(plan: Plan) -> str:
     """A plan in a few words, for the progress line."""
-    return f"{plan.precision}, {plan.layout}, {plan.threads} threads"
+    where = f"{plan.threads} threads" if plan.kind == "cpu" else plan.device
+    return f"{plan.precision}, {plan.layout}, {where}"
 
 
 def _share(step: StepDone, start: RunStarted) -> float:

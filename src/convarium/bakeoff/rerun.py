@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from convarium import __version__
 from convarium.bakeoff.entrant import Entrant, native_side
 from convarium.bakeoff.events import NetworkDone, NetworkStarted, RaceEvent, RaceStarted
@@ -18,7 +16,7 @@ from convarium.bakeoff.race import follow, plan_words
 from convarium.bakeoff.settings import Settings
 from convarium.data import Dataset, load_dataset, normalised
 from convarium.errors import ConvariumError, InputError, UsageError
-from convarium.machine import Plan, describe_machine
+from convarium.machine import Plan, describe_machine, known_device
 from convarium.recipes import Recipe, recipe_from_dict
 from convarium.records import Result, RunLog
 from convarium.records.codec import result_from_dict, result_to_dict
@@ -103,7 +101,7 @@ def changes(recorded: Recorded, machine: dict[str, Any]) -> dict[str, tuple[str,
     """What is not as it was then: versions, processor, accelerators; (then, now) each."""
     start = recorded.start
     before = _dict(start.get("machine"))
-    chips = _dict(recorded.result.plan).get("device") == "cuda"
+    chips = _dict(recorded.result.plan).get("device", "cpu") != "cpu"
     then = {"convarium": start.get("convarium"), "python": before.get("python")}
     then |= _dict(before.get("versions")) | {"processor": before.get("processor")}
     now = {"convarium": __version__, "python": machine["python"]}
@@ -244,11 +242,13 @@ def _plan(recorded: Recorded) -> Plan:
         raise InputError(f"{recorded.run}: its plan cannot be read ({error}).") from error
     if plan.threads > MOST_THREADS:
         raise InputError(f"{recorded.run}: its plan asks for {plan.threads} threads.")
-    if plan.device != "cpu" and not (plan.device == "cuda" and torch.cuda.is_available()):
+    try:
+        known_device(plan.device)
+    except UsageError as error:
         raise InputError(
             f"{recorded.run} ran on {plan.device}, which torch cannot use here. "
             "Repeat it where it ran: elsewhere every number would differ."
-        )
+        ) from error
     return plan
 
 

@@ -15,7 +15,7 @@ from convarium.bakeoff.settings import Settings
 from convarium.bakeoff.trained import find_trained
 from convarium.errors import InputError, UsageError
 from convarium.files import shown
-from convarium.machine import Plan
+from convarium.machine import Plan, default_device, known_device
 from convarium.train import Checkpoint, World
 from convarium.train import checkpoint as checkpoints
 from convarium.train.launch import restarted
@@ -81,7 +81,7 @@ def resume_for(
 
 
 def plan_of(resume: Checkpoint, settings: Settings) -> Plan:
-    """The checkpoint's plan, with what the user asks for otherwise.
+    """The checkpoint's plan, with what the user asks for otherwise; its device, if it is here.
 
     Raises:
         InputError: the checkpoint holds no plan.
@@ -93,7 +93,16 @@ def plan_of(resume: Checkpoint, settings: Settings) -> Plan:
         plan = Plan(**resume.about["plan"])
     except (KeyError, TypeError, UsageError) as error:
         raise InputError(f"{shown(resume.path)}: its plan cannot be read ({error}).") from error
-    return replace(plan, **{what: value for what, value in asked.items() if value is not None})
+    plan = replace(plan, **{what: value for what, value in asked.items() if value is not None})
+    return replace(plan, device=s.device or _here(plan.device))
+
+
+def _here(device: str) -> str:
+    """The device that a run goes on with: its own, else this machine's."""
+    try:
+        return known_device(device)
+    except UsageError:
+        return default_device()
 
 
 def tensors_to_start_from(one: Entrant, place: str | None) -> dict[str, Tensor] | None:

@@ -34,9 +34,9 @@ class Settings:
 
     `data` is a data set's name or a folder; `models` is None for the default line-up of the kind
     of data; `minutes` are of training, for each network. `precision`, `layout` and `threads`
-    override the speed probe. `fresh` trains anew what an earlier race left in `out`. `skip_bad`
-    leaves out pictures that cannot be read. `recipe` and `overrides` are as for
-    `convarium.recipes.find_recipe`.
+    override the speed probe, `device` the choice of a GPU where there is one. `fresh` trains anew
+    what an earlier race left in `out`. `skip_bad` leaves out pictures that cannot be read.
+    `recipe` and `overrides` are as for `convarium.recipes.find_recipe`.
     """
 
     data: str
@@ -48,6 +48,7 @@ class Settings:
     precision: str | None = None
     layout: str | None = None
     threads: int | None = None
+    device: str | None = None
     fresh: bool = False
     skip_bad: bool = False
     command: str = ""  # repeats the race

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from convarium.bakeoff.entrant import SPEED, Entrant
-from convarium.evaluate import InferenceSpeed, time_inference
-from convarium.machine import Counter, Plan
+from convarium.evaluate import InferenceSpeed, forward_pass, time_inference
+from convarium.machine import Counter, Plan, answering, joules_per_pass
 from convarium.records.model import Result
 from convarium.train import load_own_weights
 
 SECONDS = 0.7  # a network and batch size
-ENERGY_BATCHES = 20
 Contender = tuple[nn.Module, Tensor, Plan]
 
 
@@ -28,13 +25,14 @@ def measure_speed(
 
     Args:
         finished: each network with its result so far and its weights.
-        counter: of energy; the machine's own when None.
+        counter: of energy; that of the results' device when None.
     """
-    counter = counter or Counter()
     models = {result.model: _contender(*parts) for parts in finished for result in (parts[1],)}
     speeds = time_inference(models, seconds=SECONDS)
+    devices = {plan.device for *_, plan in models.values()}
+    counters = {device: counter or Counter(device=device) for device in devices}
     return [
-        _with_speed(result, speeds[result.model], models[result.model], counter)
+        _with_speed(result, speeds[result.model], models[result.model], counters)
         for _, result, _ in finished
     ]
 
@@ -48,15 +46,20 @@ def _contender(entrant: Entrant, result: Result, weights: Path) -> Contender:
 
 
 def _with_speed(
-    result: Result, speed: InferenceSpeed, contender: Contender, counter: Counter
+    result: Result, speed: InferenceSpeed, contender: Contender, counters: dict[str, Counter]
 ) -> Result:
     ms, ms_low, ms_high = speed.ms_batch1
     rate, slow, fast = speed.images_per_second
     unavailable = {k: v for k, v in result.unavailable.items() if k not in SPEED}
-    joules, reason = _joules_per_image(contender, counter, speed.batch)
+    model, picture, plan = contender
+    with plan.settings(), answering(model):
+        run = forward_pass(model, picture, plan, speed.batch)
+        joules, reason = joules_per_pass(run, counters[plan.device])
     unavailable.pop("joules_per_image", None)
     if joules is None:
         unavailable["joules_per_image"] = reason
+    else:
+        joules /= speed.batch
     measured: dict[str, Any] = {
         "ms_batch1": ms,
         "ms_batch1_spread": (ms_low, ms_high),
@@ -64,33 +67,3 @@ def _with_speed(
         "images_per_second_spread": (slow, fast),
     }
     return replace(result, **measured, joules_per_image=joules, unavailable=unavailable)
-
-
-def _joules_per_image(
-    contender: Contender, counter: Counter, batch: int
-) -> tuple[float | None, str]:
-    """Joules an image over some batches; None and the reason where no counter can be read."""
-    if not counter.sources:
-        return None, counter.reason
-    model, picture, plan = contender
-    forward = _forward(model, plan.move(picture.expand(batch, *picture.shape)), plan)
-    with plan.settings(), torch.inference_mode():
-        forward()
-        with counter.measure() as energy:
-            for _ in range(ENERGY_BATCHES):
-                forward()
-    if energy.joules is None:
-        return None, energy.reason
-    return energy.joules / (ENERGY_BATCHES * batch), ""
-
-
-def _forward(model: nn.Module, images: Tensor, plan: Plan) -> Callable[[], object]:
-    plan.place(model).eval()
-
-    def forward() -> None:
-        with plan.autocast():
-            model(images)
-        if plan.device == "cuda":
-            torch.cuda.synchronize()
-
-    return forward

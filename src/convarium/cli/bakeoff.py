@@ -31,6 +31,10 @@ SkipBad = Annotated[
     typer.Option("--skip-bad", help="Leave out pictures that cannot be read; they are counted."),
 ]
 Threads = Annotated[int | None, typer.Option(min=1, help="Instead of all available cores.")]
+Device = Annotated[
+    str | None,
+    typer.Option(metavar="cpu|cuda|cuda:N", help="A GPU where torch can use one when left out."),
+]
 
 
 def bakeoff(
@@ -65,6 +69,7 @@ def bakeoff(
     precision: Precision = None,
     layout: Layout = None,
     threads: Threads = None,
+    device: Device = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Train again what an earlier call finished.")
     ] = False,
@@ -83,7 +88,7 @@ def bakeoff(
     names = tuple(part.strip() for part in models.split(",") if part.strip()) if models else None
     asked = {"models": names and ",".join(names), "epochs": epochs, "minutes": minutes}
     asked |= {"seed": seed, "precision": precision, "layout": layout, "threads": threads}
-    asked |= {"skip-bad": skip_bad or None}
+    asked |= {"device": device, "skip-bad": skip_bad or None}
     settings = Settings(
         data=data,
         out=out or Path("runs") / f"{stem(data)}-{seed}",
@@ -94,6 +99,7 @@ def bakeoff(
         precision=precision,
         layout=layout,
         threads=threads,
+        device=device,
         fresh=fresh,
         skip_bad=skip_bad,
         command=command_line("bakeoff", data, asked),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from convarium.cli.bakeoff import Device
 from convarium.cli.cost import parse_size
 from convarium.cli.names import complete
 from convarium.cli.output import AsJson, print_json, prints_to_stderr, say
@@ -33,6 +34,7 @@ def bench(
     ] = None,
     precision: Annotated[str, typer.Option(help="fp32, or bf16 by autocast.")] = "fp32",
     layout: Annotated[str, typer.Option(help="contiguous or channels_last.")] = "contiguous",
+    device: Device = None,
     seconds: Annotated[float, typer.Option(help="A network, batch and number of threads.")] = 2.0,
     input_size: Annotated[
         str | None,
@@ -73,9 +75,13 @@ def bench(
     if not calibrate and not names:
         raise UsageError("name a network to time, or write --calibrate. See convarium list.")
     from convarium.cost.measured.bench import Settings, plans_of
+    from convarium.machine import default_device, known_device
     from convarium.machine.describe import available_cores
 
-    plans = plans_of(counts or [available_cores()], layout, precision)
+    if calibrate and device not in (None, "cpu"):
+        raise UsageError("--calibrate fits the processor's times, not a GPU's: leave --device out.")
+    place = "cpu" if calibrate else known_device(device or default_device())
+    plans = plans_of(counts or [available_cores()], layout, precision, place)
     if calibrate:
         _calibrate(plans, with_check=check, as_json=as_json)
         return
@@ -110,7 +116,7 @@ def _measure(
     from convarium.cli.bench_text import bench_text
     from convarium.cost.measured.bench import Settings, bench
     from convarium.cost.measured.contestants import contestants
-    from convarium.machine import describe_machine
+    from convarium.machine import describe_machine, device_label
     from convarium.records import RunLog
 
     assert isinstance(settings, Settings)
@@ -125,7 +131,7 @@ def _measure(
     if as_json:
         print_json({"run": log.id, "machine": machine, **told})
     else:
-        print(bench_text(report, machine["processor"]))
+        print(bench_text(report, device_label(report.device)))
 
 
 def _calibrate(plans: tuple[Plan, ...], *, with_check: bool, as_json: bool) -> None:

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 TOP_OPERATORS = 12
 
 
-def bench_text(report: BenchReport, processor: str) -> str:
+def bench_text(report: BenchReport, device: str) -> str:
     """The table of points, the ratios, the operators where they were timed, and the verdict."""
     header = ["network", "batch", "threads", "p50 ms", "p90 ms", "p99 ms", "rounds"]
     header += ["images/s", "peak MB", "J/image"]
     rows = [_point(point) for point in report.points]
     parts = [
-        f"{processor}, {report.precision}, {report.layout}",
+        f"{device}, {report.precision}, {report.layout}",
         columns(header, rows, right="lrrrrrrrrr"),
     ]
     if report.ratios:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from convarium.cli.bakeoff import Device
 from convarium.cli.names import NetworkName
 from convarium.cli.output import AsJson, print_json
 
@@ -19,6 +20,7 @@ def eval_(
     data: Annotated[
         str, typer.Option(metavar="digits|FOLDER|FILE", help="As for `convarium bakeoff`.")
     ],
+    device: Device = None,
     as_json: AsJson = False,
 ) -> None:
     """Evaluate trained weights on the test part of a data set: top-1, top-5, Wilson's interval.
@@ -33,16 +35,16 @@ def eval_(
     from convarium.data import load_dataset
     from convarium.evaluate import evaluate, wilson_interval
     from convarium.facts import model_facts
-    from convarium.machine import Plan
+    from convarium.machine import Plan, default_device, known_device
     from convarium.machine.describe import available_cores
 
+    plan = Plan(available_cores(), device=known_device(device or default_device()))
     row = catalog.find(name)
     dataset = load_dataset(data, side=model_facts(row.name).input[1])
     sizes = {"num_classes": len(dataset.classes), "in_channels": dataset.channels}
     model = built_as_trained(row.name, weights, options_of(weights), **sizes)
     api.load_weights(model, weights)
     dataset = scaled_as(dataset, weights)
-    plan = Plan(available_cores())
     told = evaluate(model, dataset.test, prepare=dataset.prepare, plan=plan)
     scores = {"top1": told.top1_correct, "top5": told.top5_correct}
     if as_json:

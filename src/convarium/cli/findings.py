@@ -89,7 +89,7 @@ def check_machine() -> Iterator[Finding]:
     try:
         import torch
 
-        from convarium.machine import Counter, describe_machine
+        from convarium.machine import describe_machine
     except ImportError as error:
         yield Finding("machine", "problem", f"torch cannot be imported: {error}")
         return
@@ -101,16 +101,24 @@ def check_machine() -> Iterator[Finding]:
     yield Finding("instruction sets", "ok" if sets else "note", sets or "not available: not told")
     chips = ", ".join(machine["accelerators"])
     yield Finding("accelerator", "ok" if chips else "note", chips or "none that torch can use")
-    counter = Counter()
+    for device in ("cpu", "cuda") if chips else ("cpu",):
+        yield _counters(device)
+    yield _memory(machine["memory_bytes"])
+    yield from _load(cores)
+
+
+def _counters(device: str) -> Finding:
+    """The energy counters of the processor, or of the GPU that torch takes first."""
+    from convarium.machine import Counter
+
+    counter = Counter(device=device)
     names = ", ".join(source.name for source in counter.sources)
     mend = ""
     if "no right" in counter.reason:
         mend = "sudo chmod -R a+r /sys/class/powercap/intel-rapl"
-    elif chips and not names:
+    elif "pip install" in counter.reason:
         mend = "pip install nvidia-ml-py"
-    yield Finding("energy counters", "ok" if names else "note", names or counter.reason, mend)
-    yield _memory(machine["memory_bytes"])
-    yield from _load(cores)
+    return Finding("energy counters", "ok" if names else "note", names or counter.reason, mend)
 
 
 def check_disk(here: Path, own: Path) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from convarium.cli.bakeoff import Layout, Precision, SkipBad, Threads
+from convarium.cli.bakeoff import Device, Layout, Precision, SkipBad, Threads
 from convarium.cli.names import NetworkName
 from convarium.cli.output import AsJson, print_json, say
 
@@ -65,6 +65,7 @@ def train(
     precision: Precision = None,
     layout: Layout = None,
     threads: Threads = None,
+    device: Device = None,
     tensorboard: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write a TensorBoard log there (an extra).")
     ] = None,
@@ -113,11 +114,13 @@ def train(
     asked_ways = [way for way, is_asked in ways.items() if is_asked]
     if len(asked_ways) > 1:
         raise UsageError("give one of --shard, --model-parallel and --devices.")
+    if device is not None and devices is not None:
+        raise UsageError("give --device or --devices, not both.")
     mode = asked_ways[0] if asked_ways else "copies"
     asked: dict[str, Any] = {"recipe": None if recipe == "short" else recipe, "epochs": epochs}
     asked |= {"minutes": minutes, "seed": seed, "micro-batch": micro_batch, "init-from": init_from}
     asked |= {"precision": precision, "layout": layout, "threads": threads}
-    asked |= {"skip-bad": skip_bad or None}
+    asked |= {"device": device, "skip-bad": skip_bad or None}
     settings = Settings(
         data=data,
         out=out or Path("runs") / f"{name}-{stem(data)}-{seed}",
@@ -128,6 +131,7 @@ def train(
         precision=precision,
         layout=layout,
         threads=threads,
+        device=device,
         skip_bad=skip_bad,
         command=command_line(f"train {name}", data, asked, set_ or ()),
         recipe=recipe,

@@ -60,18 +60,18 @@ def time_inference(
 def _times(
     models: Mapping[str, tuple[nn.Module, Tensor, Plan]], batch: int, seconds: float
 ) -> dict[str, Timing]:
-    tasks = {name: _forward(*parts, batch) for name, parts in models.items()}
+    tasks = {name: forward_pass(*parts, batch) for name, parts in models.items()}
     return interleaved(tasks, seconds=seconds * len(tasks), least=5, warmup=2)
 
 
-def _forward(model: nn.Module, picture: Tensor, plan: Plan, batch: int) -> Callable[[], object]:
+def forward_pass(model: nn.Module, picture: Tensor, plan: Plan, batch: int) -> Callable[[], object]:
+    """Asks `model`, in eval mode, about `batch` times one picture (C, H, W); returns when done."""
     plan.place(model)
     images = plan.move(picture.expand(batch, *picture.shape))
 
     def forward() -> None:
         with torch.inference_mode(), plan.autocast():
             model(images)
-        if plan.device == "cuda":
-            torch.cuda.synchronize()
+        plan.wait()
 
     return forward

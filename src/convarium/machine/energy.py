@@ -1,14 +1,17 @@
-"""Energy from the machine's own counters: RAPL for processors, NVML for NVIDIA's accelerators."""
+"""Energy from the machine's own counters: RAPL for processors, NVML for NVIDIA's GPUs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 POWERCAP = Path("/sys/class/powercap")
+# Of one thing that is repeated: a GPU brings its counter up to date ten times a second or so.
+LEAST_PASSES, LEAST_SECONDS = 20, 1.0
 
 
 @dataclass(slots=True)
@@ -28,14 +31,18 @@ class _Source(Protocol):
 
 
 class Counter:
-    """The sum of all energy counters that can be read; `reason` says why there are none."""
+    """The sum of the counters of what computes; `reason` says why there are none.
 
-    def __init__(self, powercap: Path = POWERCAP, *, with_nvml: bool = True) -> None:
-        self.sources, self.reason = _rapl_domains(powercap)
-        if with_nvml:
-            self.sources += _nvml_devices()
-        if self.sources:
-            self.reason = ""
+    Args:
+        powercap: where the kernel has RAPL's counters.
+        device: "cpu" counts the processor, with its memory; "cuda:N" counts that GPU alone, since
+            the processor beside it can often not be counted.
+    """
+
+    def __init__(self, powercap: Path = POWERCAP, *, device: str = "cpu") -> None:
+        self.sources, self.reason = (
+            _rapl_domains(powercap) if device == "cpu" else _nvml_device(device)
+        )
 
     @contextmanager
     def measure(self) -> Iterator[Energy]:
@@ -85,10 +92,10 @@ class _RaplDomain:
 class _NvmlDevice:
     """One NVIDIA device; its counter starts at the driver's load and does not wrap."""
 
-    def __init__(self, nvml: Any, index: int) -> None:
+    def __init__(self, nvml: Any, uuid: str) -> None:
         self._nvml = nvml
-        self._device = nvml.nvmlDeviceGetHandleByIndex(index)
-        self.name = f"NVML device {index}"
+        self._device = nvml.nvmlDeviceGetHandleByUUID(uuid)
+        self.name = f"NVML {uuid}"
         self._first = self._millijoules()
 
     def joules(self) -> float:
@@ -124,14 +131,38 @@ def _is_counted(folder: Path) -> bool:
     return name.startswith("package-") or name == "dram"
 
 
-def _nvml_devices() -> list[_Source]:
+def _nvml_device(device: str) -> tuple[list[_Source], str]:
+    """The GPU that torch calls so. NVML numbers all GPUs, torch those that it is shown."""
+    import torch
+
     try:
         import pynvml
     except ImportError:
-        return []
-    devices: list[_Source] = []
-    # Without a driver or a counter there is no device to count; RAPL's reason stands.
-    with suppress(pynvml.NVMLError):
+        return (
+            [],
+            "not available: NVML cannot be asked without nvidia-ml-py (pip install nvidia-ml-py)",
+        )
+    try:
         pynvml.nvmlInit()
-        devices = [_NvmlDevice(pynvml, index) for index in range(pynvml.nvmlDeviceGetCount())]
-    return devices
+        uuid = f"GPU-{torch.cuda.get_device_properties(device).uuid}"
+        return [_NvmlDevice(pynvml, uuid)], ""
+    except pynvml.NVMLError as error:
+        return [], f"not available: NVML: {error}"
+
+
+def joules_per_pass(run: Callable[[], object], counter: Counter) -> tuple[float | None, str]:
+    """Joules of one call of `run`, a mean over a second at least; None and the reason without.
+
+    Args:
+        run: does the same work every time, and returns when it is done.
+        counter: of what does the work.
+    """
+    if not counter.sources:
+        return None, counter.reason
+    run()
+    passes, begin = 0, time.perf_counter()
+    with counter.measure() as energy:
+        while passes < LEAST_PASSES or time.perf_counter() - begin < LEAST_SECONDS:
+            run()
+            passes += 1
+    return (None if energy.joules is None else energy.joules / passes), energy.reason

@@ -1,4 +1,4 @@
-"""Resident memory: its peak over a block, from the kernel's own mark; kept, or given back."""
+"""Memory: its peak over a block, from the kernel's or the GPU's own mark; kept, or given back."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
+import torch
+
 _PROC = Path("/proc/self")
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # glibc's malloc.h: what mallopt sets
 # Bytes where glibc's own adjusting of these ends: mallopt(3), M_MMAP_THRESHOLD.
@@ -19,18 +21,27 @@ _TRIM_AT, _MMAP_FROM = 64 << 20, 32 << 20
 class PeakMemory:
     """Use as `with PeakMemory() as peak: ...`; then `peak.bytes` is the peak above the start.
 
-    `bytes` is None where the kernel does not tell, and `reason` says why. The mark counts the
-    whole process, all threads; pages freed before the block and used again within are not seen.
+    On the processor it is resident memory: `bytes` is None where the kernel does not tell, and
+    `reason` says why. The mark counts the whole process, all threads; pages freed before the block
+    and used again within are not seen. On a GPU it is what torch's allocator has handed out.
+
+    Args:
+        proc: where the kernel tells of this process.
+        device: "cpu", "cuda" or "cuda:N".
     """
 
-    def __init__(self, proc: Path = _PROC) -> None:
+    def __init__(self, proc: Path = _PROC, *, device: str = "cpu") -> None:
         self.bytes: int | None = None
         self.reason = "not measured yet"
-        self._proc = proc
+        self._proc, self._device = proc, device
         self._start = 0
 
     def __enter__(self) -> PeakMemory:
         gc.collect()
+        if self._device != "cpu":
+            torch.cuda.reset_peak_memory_stats(self._device)
+            self._start = torch.cuda.memory_allocated(self._device)
+            return self
         try:
             # "5" sets the high-water mark back to what is resident now (proc(5), clear_refs).
             (self._proc / "clear_refs").write_text("5")
@@ -46,7 +57,10 @@ class PeakMemory:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._start >= 0:
+        if self._device != "cpu":
+            most = torch.cuda.max_memory_allocated(self._device)
+            self.bytes, self.reason = most - self._start, ""
+        elif self._start >= 0:
             self.bytes, self.reason = max(0, self._status("VmHWM") - self._start), ""
 
     def _status(self, key: str) -> int:

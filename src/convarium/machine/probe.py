@@ -19,7 +19,8 @@ import torch
 
 from convarium.errors import ConvariumError
 from convarium.files import home, written_whole
-from convarium.machine.describe import available_cores, processor
+from convarium.machine.describe import available_cores
+from convarium.machine.devices import default_device, device_label
 from convarium.machine.plan import LAYOUTS, PRECISIONS, Plan
 from convarium.machine.stopwatch import laps_in_turns, summarise
 
@@ -38,6 +39,7 @@ def choose_plan(
     threads: int | None = None,
     layout: str | None = None,
     precision: str | None = None,
+    device: str | None = None,
 ) -> Plan:
     """The fastest plan for a network: a kept choice, else a measurement of about two seconds.
 
@@ -47,17 +49,17 @@ def choose_plan(
         threads: cores to use; one or all that this process may use when None.
         layout: fixed by the user when not None.
         precision: fixed by the user when not None.
+        device: to run on; a GPU where torch can use one when None.
 
     Raises:
         UsageError: a layout, precision or number of threads that does not exist.
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     default = Plan(
         threads or available_cores(),
         layout or LAYOUTS[0],
         precision or PRECISIONS[0],
         "the user",
-        device,
+        device or default_device(),
     )
     if layout and precision:
         return default
@@ -143,8 +145,8 @@ def _under(plan: Plan, step: Step) -> Step:
 
 
 def _key(network: str, plan: Plan, free: dict[str, tuple[Any, ...]]) -> str:
-    device = torch.cuda.get_device_name() if plan.device == "cuda" else processor()
     words = "/".join(str(values[0]) for values in free.values() if len(values) == 1) or "free"
+    device = device_label(plan.device)
     return f"{device} | {plan.threads} cores | torch {torch.__version__} | {network} | {words}"
 
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -88,11 +87,10 @@ class Keeper:
         self.wait()
         before = self.kept
         self.begin(at["step"])
-        floats = [t for t in tensors.values() if t.is_floating_point()]
-        if not torch.stack([t.isfinite().all() for t in floats]).all():
+        copies = {k: t.detach().to("cpu", copy=True).contiguous() for k, t in tensors.items()}
+        if not all(t.isfinite().all() for t in copies.values() if t.is_floating_point()):
             self.kept = before
             return before
-        copies = {k: t.detach().to("cpu", copy=True).contiguous() for k, t in tensors.items()}
         self._pending = self._writer.submit(self._write, dict(at), copies)
         return self.kept
 

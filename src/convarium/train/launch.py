@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 
 from convarium.errors import ConvariumError, InputError, UsageError
+from convarium.machine import known_device
 from convarium.train.world import World
 
 TIMEOUT = 300.0  # seconds without an answer after which a process counts as gone
@@ -196,21 +197,20 @@ def two_devices(names: tuple[str, ...]) -> tuple[str, ...]:
     """
     if len(names) != 2:
         raise UsageError(f"--devices takes two names, such as cuda:0,cuda:1, not {len(names)}.")
-    for name in names:
-        kind, _, number = name.partition(":")
-        there = torch.cuda.device_count() if kind == "cuda" else int(kind == "cpu")
-        if (number and not number.isdecimal()) or int(number or 0) >= there:
-            have = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
-            raise UsageError(f"--devices: torch has no {name!r} here, only {', '.join(have)}.")
-    return names
+    return known_device(names[0]), known_device(names[1])
 
 
 def _meet(place: Place, timeout: float) -> None:
-    """Joins the process group: gloo for what lies on the CPU, nccl for GPUs."""
+    """Joins the process group: gloo for what lies on the CPU, nccl for GPUs.
+
+    nccl wants a GPU for each process; those that share one talk through gloo.
+    """
     backend = "gloo"
     if torch.cuda.is_available():
-        torch.cuda.set_device(place.local_rank % torch.cuda.device_count())
-        backend = "cpu:gloo,cuda:nccl"
+        gpus = torch.cuda.device_count()
+        torch.cuda.set_device(place.local_rank % gpus)
+        if place.local_size <= gpus:
+            backend = "cpu:gloo,cuda:nccl"
     host = f"[{place.host}]" if ":" in place.host else place.host
     # torchrun's own process keeps the store, which outlives a restart of ours.
     ours = "TORCHELASTIC_RUN_ID" not in os.environ

@@ -6,9 +6,11 @@ a pure function of that, the seed and the sample id, so no generator's state is 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, field
+from itertools import zip_longest
 
 import torch
 from torch import Tensor, nn
@@ -148,22 +150,22 @@ class Training:
         at, run = self.at, self.run
         epoch, before, images = at.epoch + 1, at.seconds, at.images
         tally = Tally(epoch, at.step + 1, self.world, list(run.stages))
-        if at.tally is not None:
-            tally.restore(at.tally)
+        tally.restore(at.tally)
         ids = torch.from_numpy(order(self.seed, epoch, len(run.samples.split)))
         if at.batch == 0:
             run.begin_epoch(ids, epoch)
-        for first, last in self.batches[at.batch :]:
+        batches = [ids[first:last] for first, last in self.batches[at.batch :]]
+        for batch, then in zip_longest(batches, batches[1:]):
             lr = self.recipe.lr_at(self.progress, self.span.length, at.errors)
-            at.step, at.batch, at.images = at.step + 1, at.batch + 1, at.images + last - first
-            halved = run.step(tally, ids[first:last], at.step, epoch, lr)
+            at.step, at.batch, at.images = at.step + 1, at.batch + 1, at.images + len(batch)
+            halved = run.step(tally, batch, at.step, epoch, lr, then=then)
             at.seconds = _seconds(self)
             if halved:
                 at.micro_batch = run.micro_batch
                 yield MicroBatchHalved(at.step, run.micro_batch or 0)
-            ends = last == len(ids) or self.progress >= 1
-            yield _step_done(self, tally, lr, last=ends)
-            if ends:
+            is_last = then is None or self.progress >= 1
+            yield _step_done(self, tally, lr, last=is_last)
+            if is_last:
                 break
             if _due(self):
                 yield from self._keep(tally)
@@ -241,17 +243,21 @@ def _validate(training: Training) -> float | None:
 
 def _step_done(training: Training, tally: Tally, lr: float, *, last: bool) -> StepDone:
     """The event of the step just made."""
-    at, loss = training.at, _read(training, tally, last=last)
+    loss, at = _read(training, tally, last=last), training.at
     norms = None if loss is None else tally.norms.latest
     return StepDone(at.step, tally.epoch, lr, loss, at.seconds, norms)
 
 
 def _read(training: Training, tally: Tally, *, last: bool) -> float | None:
-    """The tally's loss; one that is no number is looked into."""
+    """The tally's loss; one that is no number is looked into. A GPU's work is waited for here."""
+    begin = time.perf_counter()
     try:
-        return tally.read(last=last)
+        loss = tally.read(last=last)
     except DivergedError as error:
         raise _diagnosed(training, error) from None
+    training.run.seconds += time.perf_counter() - begin
+    training.at.seconds = _seconds(training)
+    return loss
 
 
 def _diagnosed(training: Training, error: DivergedError) -> DivergedError:

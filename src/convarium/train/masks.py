@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from convarium.data.counter import Stream, draw
+from convarium.machine import sent
 
 _LOW = 0x7FFFFFFF
 _SERVED = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
@@ -59,7 +60,7 @@ def _serve(layer: nn.Module, keys: Tensor, x: Tensor) -> Tensor:
     call = int(torch.randint(_LOW, (1,), device="cpu"))
     p: float = layer.p  # type: ignore[assignment]
     shape = x.shape if isinstance(layer, nn.Dropout) else (*x.shape[:2], *[1] * (x.dim() - 2))
-    kept = keep(keys.to(x.device), call, shape, 1 - p).to(x.dtype)
+    kept = keep(sent(keys, x.device), call, shape, 1 - p).to(x.dtype)
     return x * (kept.div_(1 - p) if p < 1 else kept)
 
 

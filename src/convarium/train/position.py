@@ -13,8 +13,7 @@ import torch
 import convarium
 from convarium import __version__
 from convarium.errors import InputError
-from convarium.machine import Plan
-from convarium.machine.describe import processor
+from convarium.machine import Plan, device_label
 from convarium.recipes.schedule import Length
 from convarium.train.events import EpochDone
 from convarium.train.world import World
@@ -87,14 +86,13 @@ def running() -> dict[str, str]:
 
 def exactness(plan: Plan, world: World) -> dict[str, str]:
     """What must be the same for a resumed run to end in the same bits."""
-    device = torch.cuda.get_device_name(plan.device) if plan.kind == "cuda" else processor()
     told = {
         "threads": plan.threads,
         "world": world.size,
         "precision": plan.precision,
         "layout": plan.layout,
         "micro_batch": plan.micro_batch,
-        "device": device,
+        "device": device_label(plan.device),
         "torch": torch.__version__,
         "convarium": __version__,
     }

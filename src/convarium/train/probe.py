@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
@@ -25,10 +26,7 @@ def plan_for(
     model: nn.Module,
     dataset: Dataset,
     recipe: Recipe,
-    *,
-    threads: int | None = None,
-    layout: str | None = None,
-    precision: str | None = None,
+    **fixed: Any,
 ) -> Plan:
     """The plan under which `model` trains fastest here, kept or measured on copies of it.
 
@@ -37,9 +35,8 @@ def plan_for(
         model: stays as it is.
         dataset: gives the shape and a batch.
         recipe: gives the batch size and the clipping.
-        threads: fixed by the user when not None; so are layout and precision.
-        layout: "contiguous" or "channels_last".
-        precision: "fp32" or "bf16".
+        fixed: what the user has fixed of threads, layout, precision and device, as `choose_plan`
+            takes it.
 
     Raises:
         UsageError: a value that no plan takes.
@@ -57,16 +54,13 @@ def plan_for(
 
         def step() -> None:
             train_step(probed, optimizer, inputs, targets, recipe=recipe, plan=plan)
-            if plan.device == "cuda":
-                torch.cuda.synchronize()
+            plan.wait()
 
         return step
 
     shape = "x".join(str(side) for side in images.shape)
     with torch.random.fork_rng():  # dropout draws masks
-        return choose_plan(
-            f"{name} {shape}", make_step, threads=threads, layout=layout, precision=precision
-        )
+        return choose_plan(f"{name} {shape}", make_step, **fixed)
 
 
 def _affordable(name: str, model: nn.Module, dataset: Dataset, most: int) -> int:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
@@ -18,11 +19,12 @@ class Shards(Alone):
     """A part of each tensor on each process (FSDP2): each row of layers is whole while it runs."""
 
     def __init__(self, model: nn.Module, world: World) -> None:
+        mesh = init_device_mesh(next(model.parameters()).device.type, (world.size,))
         for child in model.children():
             called = not isinstance(child, (nn.ModuleList, nn.ModuleDict))
             if called and any(True for _ in child.parameters()):
-                fully_shard(child)
-        fully_shard(model)  # in place
+                fully_shard(child, mesh=mesh)
+        fully_shard(model, mesh=mesh)  # in place
         super().__init__(model, world)
         for part in self._parts():
             part.set_gradient_divide_factor(1.0)

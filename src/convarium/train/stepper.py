@@ -90,8 +90,18 @@ class Stepper:
             found = gauss_newton_diagonal(self.model, images, labels, loss)
             self.optimizer.set_curvature(self.model, found)
 
-    def step(self, tally: Tally, ids: Tensor, step: int, epoch: int, lr: float) -> bool:
+    def step(
+        self, tally: Tally, ids: Tensor, step: int, epoch: int, lr: float, *, then: Tensor | None
+    ) -> bool:
         """One update on the global batch `ids`; True where the micro-batch had to be halved.
+
+        Args:
+            tally: of the epoch.
+            ids: (N,) sample ids.
+            step: number of the step.
+            epoch: that it belongs to, from 1.
+            lr: learning rate.
+            then: ids of the epoch's next batch, if there is one.
 
         Raises:
             ExhaustedError: there is no memory even for the smallest micro-batch.
@@ -103,7 +113,7 @@ class Stepper:
                 group["lr"] = lr
             while True:
                 try:
-                    loss, right = self._gradient(ids, step, epoch)
+                    loss, right = _gradient(self, ids, then, step, epoch)
                     break
                 except RuntimeError as error:
                     most = halved_micro_batch(self.micro_batch, len(ids), error, self.world)
@@ -136,30 +146,40 @@ class Stepper:
         own = self.together.own(self.world.tensors_of_first(tensors))
         self.best = restore_run(own, self.model, self.optimizer, self.mean)
 
-    def _gradient(self, ids: Tensor, step: int, epoch: int) -> tuple[Tensor, Tensor]:
-        """Sets `.grad` to the global batch's mean gradient; (loss, right answers) of this rank."""
-        assert self.optimizer is not None
-        self.optimizer.zero_grad(set_to_none=True)
-        own = self.world.slice(ids)
-        counts = len(own) > 0
-        if self.world.size > 1:
-            set_idle(self.model, not counts)
-        own = own if counts else ids[:LEAST]  # goes along, for the others wait for its gradients
-        told = []
-        for first, last in parts_of(len(own), len(ids), self.micro_batch, self.world):
-            part = own[first:last]
-            images, labels = self.samples.of(part, epoch)
-            share = len(part) / len(ids) if counts else 0.0
-            # Each part draws the same for its whole batch, such as which layers are passed over.
-            seed_generators(self, seed_of(self.seed, Stream.STEP, step))
-            masks = masks_by_sample(self.model, self.seed, step, part)
-            with masks, self.together.part(last == len(own)):
-                options: dict[str, Any] = {"recipe": self.recipe, "plan": self.plan}
-                told.append(
-                    add_gradient(self.together.called, images, labels, share=share, **options)
-                )
-        losses, rights = zip(*told, strict=True)
-        return torch.stack(losses).sum(), torch.stack(rights).sum() * counts
+
+def _gradient(
+    run: Stepper, ids: Tensor, then: Tensor | None, step: int, epoch: int
+) -> tuple[Tensor, Tensor]:
+    """Sets `.grad` to the global batch's mean gradient; (loss, right answers) of this rank."""
+    assert run.optimizer is not None
+    run.optimizer.zero_grad(set_to_none=True)
+    counts = len(run.world.slice(ids)) > 0
+    if run.world.size > 1:
+        set_idle(run.model, not counts)
+    parts = _parts(run, ids)
+    told: list[tuple[Tensor, Tensor]] = []
+    follows = [*parts[1:], None if then is None else _parts(run, then)[0]]
+    for part, behind in zip(parts, follows, strict=True):
+        images, labels = run.samples.of(part, epoch)
+        run.samples.soon(behind, epoch)
+        share = len(part) / len(ids) if counts else 0.0
+        # Each part draws the same for its whole batch, such as which layers are passed over.
+        seed_generators(run, seed_of(run.seed, Stream.STEP, step))
+        masks = masks_by_sample(run.model, run.seed, step, part)
+        with masks, run.together.part(len(told) + 1 == len(parts)):
+            options: dict[str, Any] = {"recipe": run.recipe, "plan": run.plan}
+            told.append(add_gradient(run.together.called, images, labels, share=share, **options))
+    losses, rights = zip(*told, strict=True)
+    return torch.stack(losses).sum(), torch.stack(rights).sum() * counts
+
+
+def _parts(run: Stepper, ids: Tensor) -> list[Tensor]:
+    """The micro-batches of this rank's part of a global batch."""
+    own = run.world.slice(ids)
+    # Without any it goes along, for the others wait for its gradients.
+    own = own if len(own) else ids[:LEAST]
+    cuts = parts_of(len(own), len(ids), run.micro_batch, run.world)
+    return [own[first:last] for first, last in cuts]
 
 
 def averaged(run: Stepper) -> AbstractContextManager[None]:
@@ -189,9 +209,8 @@ def seeded(run: Stepper, stream: Stream, step: int) -> Iterator[None]:
     """The plan's settings and a generator seeded by the step; the caller's are put back. Timed."""
     begin = time.perf_counter()
     names = run.world.devices or (run.plan.device,)
-    devices = [torch.device(name).index or 0 for name in names if name.startswith("cuda:")]
-    if run.plan.device == "cuda":
-        devices = [torch.cuda.current_device()]
+    gpus = [torch.device(name).index for name in names if name.startswith("cuda")]
+    devices = {torch.cuda.current_device() if index is None else index for index in gpus}
     with run.plan.settings(), torch.random.fork_rng(devices=devices):
         seed_generators(run, seed_of(run.seed, stream, step))
         yield

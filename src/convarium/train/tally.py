@@ -88,8 +88,10 @@ class Tally:
         self.read(last=True)
         return [self.samples, self._loss, self._right, *self.norms.kept()]
 
-    def restore(self, kept: list[float]) -> None:
-        """Goes on from what `kept` gave."""
+    def restore(self, kept: list[float] | None) -> None:
+        """Goes on from what `kept` gave, if anything was kept."""
+        if kept is None:
+            return
         samples, self._loss, right, *norms = kept
         self.norms.restore(norms)
         self.samples, self._right = round(samples), round(right)

@@ -125,7 +125,7 @@ class Towers(Alone):
 class Spread(Alone):
     """One process with a tower on each of two devices; pictures and logits are on the first.
 
-    Untested with more than one kind of device: no machine of the project has two GPUs.
+    Tested with a processor and a GPU, not with two GPUs: no machine of the project has them.
     """
 
     def __init__(self, model: nn.Module, world: World) -> None:
@@ -138,10 +138,6 @@ class Spread(Alone):
     def _place(self) -> None:
         first, second = self.world.devices
         self._towers.spread(first, second)
-
-    def whole(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """All on the CPU, where they can be looked at together."""
-        return {name: t.cpu() for name, t in tensors.items()}
 
     @contextmanager
     def answering(self) -> Iterator[None]:

@@ -10,9 +10,9 @@ from convarium.cost.measured import bench as bench_file
 from convarium.cost.measured import operators
 from convarium.cost.measured.bench import Settings, bench, plans_of, point_of, ratios_of
 from convarium.cost.measured.contestants import Contestant, check_room, contestants
-from convarium.cost.measured.operators import by_operator, time_operators
+from convarium.cost.measured.operators import Stopwatch, by_operator, time_operators
 from convarium.errors import ExhaustedError, InputError, UsageError
-from convarium.machine import Counter, Plan, laps_in_turns
+from convarium.machine import Counter, Plan, energy, laps_in_turns
 
 
 @pytest.fixture(autouse=True)
@@ -83,23 +83,44 @@ def test_peak_memory_is_that_of_the_first_pass() -> None:
     assert 60 << 20 < point.peak_bytes < 128 << 20
 
 
+@pytest.mark.usefixtures("gpu")
+@pytest.mark.parametrize("batch", [1, 64])
+def test_a_pass_on_a_gpu(batch) -> None:
+    """Operators add up to the pass; its memory is what arithmetic says; it draws watts, not less.
+
+    Of the linear layers' outputs (batch x 16 MiB and batch x 2 bytes x 4) the larger one and the
+    input are there at once at most; the input was there before.
+    """
+    wide = nn.Sequential(nn.Flatten(), nn.Linear(192, 4 << 20, bias=False), nn.ReLU(inplace=True))
+    settings = Settings(plans_of([1], "contiguous", "fp32", "cuda"), (batch,), 0.5, per_op=True)
+    (point,) = bench([_entrant("a", wide)], settings).points
+    output = batch * (4 << 20) * 4
+    assert output <= point.peak_bytes < output + (40 << 20)  # cuBLAS has a scratch of 32 MiB
+    assert point.operators.ms_sum == pytest.approx(point.operators.ms_wall, rel=0.1)
+    watts = point.joules_per_image * point.images_per_second
+    assert 30 < watts < 1500
+    # Weights of 3 GiB are read once a pass; no memory of today gives more than 20 TB/s.
+    assert point.ms_p50 > 3.2e9 / 20e12 * 1e3
+
+
 def test_energy_is_a_figure_or_a_reason(tmp_path) -> None:
-    counter = Counter(tmp_path / "none", with_nvml=False)
+    counter = Counter(tmp_path / "none")
     settings = Settings(plans_of([1], "contiguous", "fp32"), (1,), 0.001)
     (point,) = bench([_entrant("a", _small())], settings, counter=counter).points
     assert point.joules_per_image is None
     assert point.unavailable["joules_per_image"].startswith("not available: no RAPL")
 
 
-def test_energy_is_shared_among_the_pictures(tmp_path) -> None:
+def test_energy_is_shared_among_the_pictures(tmp_path, monkeypatch) -> None:
     """Every pass of four pictures draws 800 microjoules."""
+    monkeypatch.setattr(energy, "LEAST_SECONDS", 0.0)  # the counter turns over behind 1,250 passes
     folder = tmp_path / "intel-rapl:0"
     folder.mkdir()
     for name, text in (("name", "package-0"), ("max_energy_range_uj", "1000000")):
         (folder / name).write_text(text)
     file = folder / "energy_uj"
     file.write_text("0")
-    counter = Counter(tmp_path, with_nvml=False)
+    counter = Counter(tmp_path)
 
     class Draws(nn.Module):
         def forward(self, x):
@@ -137,7 +158,7 @@ def test_operators_are_told_by_layer_and_in_all() -> None:
         return now[0]
 
     model, x = nn.Sequential(_Napper()), torch.zeros(1)
-    times = time_operators(model, lambda: model(x), passes=5, clock=clock, reading=0.0)
+    times = time_operators(model, lambda: model(x), passes=5, watch=Stopwatch(clock), reading=0.0)
     assert times.share == pytest.approx(6.002 / 6.001)
     rows = [row for row in times.rows if row.name == "convarium_bench_test::nap"]
     assert [(row.layer, row.ms) for row in rows] == [("0", pytest.approx(3001))] * 2
@@ -154,7 +175,7 @@ def test_operators_by_a_clock_of_our_own() -> None:
         nn.Identity(),
         lambda: (torch.ones(1) * 2 + 1) * 3,
         passes=2,
-        clock=lambda: float(next(now)),
+        watch=Stopwatch(lambda: float(next(now))),
         reading=0.0,
     )
     by_name = {name: (calls, ms) for name, calls, ms in by_operator(times)}
@@ -183,7 +204,7 @@ def test_python_between_operators_is_a_row_of_its_own() -> None:
         now[0] += 7
         think(torch.zeros(1))
 
-    times = time_operators(nn.Identity(), run, passes=3, clock=clock, reading=1e-3)
+    times = time_operators(nn.Identity(), run, passes=3, watch=Stopwatch(clock), reading=1e-3)
     extra = 2e-3 * len(times.rows)
     assert times.ms_sum == pytest.approx(3000, abs=1e-3)
     assert times.ms_between == pytest.approx(7001, abs=1e-3)  # with the plain pass's own reading

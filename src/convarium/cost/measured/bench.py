@@ -9,6 +9,7 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+import torch
 
 from convarium.cost.measured.contestants import Contestant, check_room
 from convarium.cost.measured.interference import Interference, Watch
@@ -18,10 +19,17 @@ from convarium.cost.measured.operators import (
     time_operators,
 )
 from convarium.errors import InputError, UsageError
-from convarium.machine import Counter, PeakMemory, Plan, answering, give_back, laps_in_turns
+from convarium.machine import (
+    Counter,
+    PeakMemory,
+    Plan,
+    answering,
+    give_back,
+    joules_per_pass,
+    laps_in_turns,
+)
 
 LEAST_ROUNDS = 5
-ENERGY_PASSES = 20
 Tell = Callable[[str], None]
 
 
@@ -86,6 +94,7 @@ class BenchReport:
     interference: Interference
     layout: str
     precision: str
+    device: str = "cpu"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and dicts, as `bench --json` prints them; operators joined by name too."""
@@ -113,39 +122,41 @@ def bench(
 
     Args:
         entrants: the networks, each with the one that it is held against.
-        settings: see `Settings`; all plans have one layout and precision.
-        counter: of energy; the machine's own when None.
+        settings: see `Settings`; all plans have one layout, precision and device.
+        counter: of energy; the device's own when None.
         tell: gets a line of progress for each setting.
 
     Raises:
         ExhaustedError: a batch that does not fit into memory.
         InputError: a forward pass that fails.
     """
-    counter = counter or Counter()
+    device = settings.plans[0].device
+    counter = counter or Counter(device=device)
     points: list[Point] = []
     ratios: list[Ratio] = []
     watch = Watch(max(plan.threads for plan in settings.plans))
     for one in entrants:
-        check_room(one, max(settings.batches))
+        check_room(one, max(settings.batches), device=device)
     for plan, batch in product(settings.plans, settings.batches):
         many = f"{len(entrants)} networks" if len(entrants) > 1 else entrants[0].name
         threads = f"{plan.threads} thread{'s' * (plan.threads > 1)}"
         tell(f"{many}, batch {batch}, {threads}: {settings.seconds * len(entrants):g} s")
         with plan.settings(), answering(*(one.model for one in entrants)):
-            peaks = {one.name: PeakMemory() for one in entrants}
+            peaks = {one.name: PeakMemory(device=device) for one in entrants}
             runs = {one.name: _ready(one, plan, batch, peaks[one.name]) for one in entrants}
             seconds = settings.seconds * len(runs)
             laps = laps_in_turns(
                 runs, seconds=seconds, least=LEAST_ROUNDS, most=100_000, between=watch.look
             )
-            for one in entrants:
-                run = runs[one.name]
-                measured = _beside(one, run, batch, counter, per_op=settings.per_op)
-                _add_peak(measured, peaks[one.name])
-                points.append(point_of(one.name, batch, plan.threads, laps[one.name], measured))
+            beside = {name: _beside(run, batch, counter, peaks[name]) for name, run in runs.items()}
+            for one in entrants if settings.per_op else ():
+                operators = time_operators(one.model, runs[one.name], device=device)
+                beside[one.name]["operators"] = operators
+        names = [one.name for one in entrants]
+        points += [point_of(n, batch, plan.threads, laps[n], beside[n]) for n in names]
         ratios += ratios_of(entrants, laps, batch, plan.threads)
     layout, precision = settings.plans[0].layout, settings.plans[0].precision
-    return BenchReport(tuple(points), tuple(ratios), watch.verdict(), layout, precision)
+    return BenchReport(tuple(points), tuple(ratios), watch.verdict(), layout, precision, device)
 
 
 def _ready(one: Contestant, plan: Plan, batch: int, peak: PeakMemory) -> Callable[[], object]:
@@ -160,7 +171,7 @@ def _ready(one: Contestant, plan: Plan, batch: int, peak: PeakMemory) -> Callabl
             run()
     except RuntimeError as error:
         words = " ".join(str(error).split())
-        if "can't allocate memory" in words:
+        if "can't allocate memory" in words or isinstance(error, torch.OutOfMemoryError):
             raise
         shape = "x".join(map(str, (batch, *one.input_size)))
         raise InputError(f"{one.name} cannot take pictures of {shape}: {words}") from error
@@ -168,27 +179,22 @@ def _ready(one: Contestant, plan: Plan, batch: int, peak: PeakMemory) -> Callabl
 
 
 def _beside(
-    one: Contestant, run: Callable[[], object], batch: int, counter: Counter, *, per_op: bool
+    run: Callable[[], object], batch: int, counter: Counter, peak: PeakMemory
 ) -> dict[str, Any]:
-    """Energy and operators of a pass: fields of a point beside its times."""
-    found: dict[str, Any] = {"joules_per_image": None}
+    """Energy and memory of a pass: fields of a point beside its times."""
     unavailable: dict[str, str] = {}
-    with counter.measure() as energy:
-        for _ in range(ENERGY_PASSES if counter.sources else 0):
-            run()
-    if energy.joules is None:
-        unavailable["joules_per_image"] = energy.reason
+    joules, reason = joules_per_pass(run, counter)
+    if joules is None:
+        unavailable["joules_per_image"] = reason
     else:
-        found["joules_per_image"] = energy.joules / (ENERGY_PASSES * batch)
-    if per_op:
-        found["operators"] = time_operators(one.model, run)
-    return {**found, "unavailable": unavailable}
-
-
-def _add_peak(measured: dict[str, Any], peak: PeakMemory) -> None:
-    measured["peak_bytes"] = peak.bytes
+        joules /= batch
     if peak.bytes is None:
-        measured["unavailable"]["peak_bytes"] = f"not available: {peak.reason}"
+        unavailable["peak_bytes"] = f"not available: {peak.reason}"
+    return {
+        "joules_per_image": joules,
+        "peak_bytes": peak.bytes,
+        "unavailable": unavailable,
+    }
 
 
 def point_of(
@@ -230,10 +236,13 @@ def ratios_of(
     return found
 
 
-def plans_of(threads: Sequence[int], layout: str, precision: str) -> tuple[Plan, ...]:
-    """A plan for each number of threads, on the processor.
+def plans_of(
+    threads: Sequence[int], layout: str, precision: str, device: str = "cpu"
+) -> tuple[Plan, ...]:
+    """A plan for each number of threads.
 
     Raises:
         UsageError: a number, layout or precision that does not exist.
     """
-    return tuple(Plan(n, layout, precision, "the user") for n in dict.fromkeys(threads))
+    counts = dict.fromkeys(threads)
+    return tuple(Plan(n, layout, precision, "the user", device) for n in counts)

@@ -1,4 +1,4 @@
-"""Who is timed: networks with values on the CPU, their equals elsewhere, their pictures."""
+"""Who is timed: networks with values, their equals elsewhere, their pictures."""
 
 from __future__ import annotations
 
@@ -28,13 +28,15 @@ class Contestant:
     base: str
 
     def forward(self, plan: Plan, batch: int) -> Callable[[], object]:
-        """One pass over `batch` random pictures; input and output stay on the device."""
+        """One pass over `batch` random pictures, to its end; input and output stay there."""
         images = plan.move(torch.rand(batch, *self.input_size))
         plan.place(self.model)
 
         def run() -> Tensor:
             with torch.inference_mode(), plan.autocast():
-                return self.model(images)
+                out: Tensor = self.model(images)
+            plan.wait()
+            return out
 
         return run
 
@@ -106,18 +108,22 @@ def _peers(name: str, against: Sequence[str], tell: Callable[[str], None]) -> li
     return found
 
 
-def check_room(one: Contestant, batch: int, free: int | None = None) -> None:
+def check_room(
+    one: Contestant, batch: int, free: int | None = None, *, device: str = "cpu"
+) -> None:
     """Refuses a batch that cannot fit, before it is tried.
 
     Args:
         one: the network.
         batch: pictures at once.
-        free: bytes of memory that can be had; what the system says when None.
+        free: bytes of memory that can be had; what the system or the GPU says when None.
+        device: to run on.
 
     Raises:
         ExhaustedError: the predicted peak and the pictures are more than that.
     """
-    free = _free_bytes() if free is None else free
+    if free is None:
+        free = _free_bytes() if device == "cpu" else torch.cuda.mem_get_info(device)[0]
     if free is None:
         return
     from convarium.cost.memory import Step, memory_of

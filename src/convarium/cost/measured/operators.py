@@ -1,4 +1,8 @@
-"""Seconds of every operator of a forward pass: a dispatch mode with a clock."""
+"""Seconds of every operator of a forward pass: a dispatch mode with a clock.
+
+On a GPU the clock is the GPU's own: events in its queue before and behind each operator's kernels.
+Where it waits for the processor, which happens in small networks, that waiting is the operator's.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +21,17 @@ from torch.nn.modules.module import (
 )
 from torch.utils._python_dispatch import TorchDispatchMode
 
-Clock = Callable[[], float]
 T = TypeVar("T")
 SECONDS = 2.0
 LEAST_PASSES, MOST_PASSES = 5, 100
+
+
+@dataclass(frozen=True, slots=True)
+class Stopwatch:
+    """`mark` notes a moment, `between` gives the seconds from one such mark to another."""
+
+    mark: Callable[[], Any] = time.perf_counter
+    between: Callable[[Any, Any], float] = lambda begin, end: end - begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,34 +71,37 @@ def time_operators(
     model: nn.Module,
     run: Callable[[], object],
     *,
+    device: str = "cpu",
     passes: int | None = None,
-    clock: Clock = time.perf_counter,
+    watch: Stopwatch | None = None,
     reading: float | None = None,
 ) -> OperatorTimes:
     """Milliseconds of every operator that `run` calls; plain passes are timed in turns.
 
     Args:
         model: whose layers the operators are told by.
-        run: its forward pass, which calls the same operators every time.
+        run: its forward pass, which calls the same operators every time and returns when done.
+        device: on which it runs.
         passes: timed, after one that is not; when None as many as fit into two seconds, 5 to 100.
-        clock: gives seconds.
+        watch: the device's own when None.
         reading: seconds of the clock itself inside one reading of an operator; measured when None.
     """
-    reading = reading_cost(clock) if reading is None else reading
+    watch = watch or _watch_of(device)
+    reading = reading_cost(watch, device=device) if reading is None else reading
     run()
     plain: list[float] = []
     whole: list[float] = []
     laps: list[list[float]] = []
     seen: list[tuple[str, str]] = []
-    begin = clock() if passes is None else 0.0
+    begin = time.perf_counter()
     while len(plain) < (passes or LEAST_PASSES) or (
-        passes is None and len(plain) < MOST_PASSES and clock() - begin < SECONDS
+        passes is None and len(plain) < MOST_PASSES and time.perf_counter() - begin < SECONDS
     ):
-        plain.append(_lap(run, clock))
-        with _layers(model) as stack, _Clocked(clock, stack) as clocked:
-            whole.append(_lap(run, clock))
+        plain.append(_lap(run, watch))
+        with _layers(model) as stack, _Clocked(watch, stack) as clocked:
+            whole.append(_lap(run, watch))
         seen = clocked.seen
-        laps.append(clocked.laps)
+        laps.append(clocked.laps())
     calm: list[float] = _middle(plain, float)
     calm_clocked: list[float] = _middle(whole, float)
     wall, clocked_wall = statistics.fmean(calm), statistics.fmean(calm_clocked)
@@ -103,28 +117,47 @@ def time_operators(
     )
 
 
-def _lap(run: Callable[[], object], clock: Clock) -> float:
-    start = clock()
+def _watch_of(device: str) -> Stopwatch:
+    if device == "cpu":
+        return Stopwatch()
+
+    def mark() -> torch.cuda.Event:
+        event = torch.cuda.Event(enable_timing=True)
+        event.record(torch.cuda.current_stream(device))
+        return event
+
+    def between(begin: torch.cuda.Event, end: torch.cuda.Event) -> float:
+        end.synchronize()
+        return begin.elapsed_time(end) / 1e3
+
+    return Stopwatch(mark, between)
+
+
+def _lap(run: Callable[[], object], watch: Stopwatch) -> float:
+    start = watch.mark()
     run()
-    return clock() - start
+    return watch.between(start, watch.mark())
 
 
-def reading_cost(clock: Clock = time.perf_counter, calls: int = 300) -> float:
+def reading_cost(watch: Stopwatch, calls: int = 300, *, device: str = "cpu") -> float:
     """Seconds that the clock adds inside its reading of one small operator, a median.
 
     Args:
-        clock: gives seconds.
+        watch: whose cost it is.
         calls: of the operator.
+        device: on which the operator runs.
     """
-    x = torch.zeros(1)
-    start = clock()
-    for _ in range(calls):
-        torch.relu(x)
-    bare = (clock() - start) / calls
-    with _Clocked(clock, []) as clocked:
+    x = torch.zeros(1, device=device)
+
+    def run() -> None:
         for _ in range(calls):
             torch.relu(x)
-    return max(0.0, statistics.median(clocked.laps) - bare)
+
+    run()
+    bare = _lap(run, watch) / calls
+    with _Clocked(watch, []) as clocked:
+        run()
+    return max(0.0, statistics.median(clocked.laps()) - bare)
 
 
 def _middle(passes: Sequence[T], seconds: Callable[[T], float]) -> list[T]:
@@ -178,22 +211,26 @@ def by_operator(times: OperatorTimes) -> list[tuple[str, int, float]]:
 class _Clocked(TorchDispatchMode):
     """Notes the layer, the name and the seconds of every operator below autograd."""
 
-    def __init__(self, clock: Clock, stack: list[str]) -> None:
+    def __init__(self, watch: Stopwatch, stack: list[str]) -> None:
         super().__init__()
         self.seen: list[tuple[str, str]] = []
-        self.laps: list[float] = []
-        self._clock = clock
+        self._marks: list[tuple[Any, Any]] = []
+        self._watch = watch
         self._stack = stack
+
+    def laps(self) -> list[float]:
+        """Seconds of each operator, in the order of `seen`."""
+        return [self._watch.between(begin, end) for begin, end in self._marks]
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        start = self._clock()
+        begin = self._watch.mark()
         out = func(*args, **(kwargs or {}))
-        lap = self._clock() - start
+        marks = begin, self._watch.mark()
         name = func.overloadpacket.__name__.rstrip("_")
         own = func.namespace in ("aten", "prims", "prim")
         layer = self._stack[-1] if self._stack else ""
         self.seen.append((layer, name if own else f"{func.namespace}::{name}"))
-        self.laps.append(lap)
+        self._marks.append(marks)
         return out

@@ -19,7 +19,7 @@ from convarium.api import create_model
 from convarium.data import Dataset, carve, load_dataset
 from convarium.errors import ConvariumError
 from convarium.evaluate import evaluate
-from convarium.machine import Plan
+from convarium.machine import Plan, known_device
 from convarium.recipes import Recipe, recipe_for
 from convarium.train import EpochDone, fit
 
@@ -30,7 +30,8 @@ def main() -> None:
     digits = load_dataset("digits")
     train, validation = carve(digits.train)
     digits = replace(digits, train=train, test=validation)
-    plan = Plan(options.threads, options.layout, options.precision, "the command line")
+    chosen = (options.threads, options.layout, options.precision, "the command line")
+    plan = Plan(*chosen, known_device(options.device))
     print(f"{len(train)} to train on, {len(validation)} to validate on; {plan}")
     for network in options.networks:
         for recipe in _variants(recipe_for(network, "small"), options):
@@ -45,6 +46,7 @@ def _variants(recipe: Recipe, options: argparse.Namespace) -> Iterator[Recipe]:
         "batch": options.batch,
         "warmup": [f"{epochs:g} epochs from 0" for epochs in options.warmup],
         "shift_px": options.shift,
+        "clip": options.clip,
         "init": options.init,
     }
     given = {name: values for name, values in grid.items() if values}
@@ -57,7 +59,8 @@ def _try(network: str, digits: Dataset, recipe: Recipe, plan: Plan, seed: int) -
     model = create_model(network, num_classes=10, in_channels=1)
     shown = (
         f"{network} epochs {recipe.epochs} lr {recipe.lr:g} batch {recipe.batch} "
-        f"warmup {recipe.warmup} shift {recipe.shift_px} init {recipe.init} seed {seed}:"
+        f"warmup {recipe.warmup} shift {recipe.shift_px} clip {recipe.clip} init {recipe.init} "
+        f"seed {seed}:"
     )
     losses, seconds = [], 0.0
     try:
@@ -81,11 +84,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, nargs="*", default=[])
     parser.add_argument("--warmup", type=float, nargs="*", default=[])
     parser.add_argument("--shift", type=int, nargs="*", default=[])
+    parser.add_argument("--clip", type=float, nargs="*", default=[])
     parser.add_argument("--init", nargs="*", default=[])
     parser.add_argument("--seeds", type=int, nargs="*", default=[0])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--layout", default="channels_last")
     parser.add_argument("--precision", default="bf16")
+    parser.add_argument("--device", default="cpu")
     return parser.parse_args()
 
 

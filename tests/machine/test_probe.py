@@ -33,6 +33,7 @@ def _short(monkeypatch) -> None:
     monkeypatch.setattr(probe, "SECONDS", (0.02, 0.02))
     monkeypatch.setattr(probe, "TURN", 0.01)
     monkeypatch.setattr(probe, "available_cores", lambda: 2)
+    monkeypatch.setattr(probe, "default_device", lambda: "cpu")
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

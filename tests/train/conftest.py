@@ -18,7 +18,7 @@ from convarium.machine import Plan
 from convarium.recipes import Recipe
 from loaded_once import loaded_once
 
-PLAIN = ["--precision", "fp32", "--layout", "contiguous", "--threads", "1", "--json"]
+PLAIN = "--precision fp32 --layout contiguous --threads 1 --device cpu --json".split()
 Trial = Callable[..., list[dict[str, Any]]]
 
 
@@ -85,8 +85,10 @@ def trial(process: subprocess.Popen[str], tmp_path: Path) -> Trial:
     def run(words: str, size: int = 2, *, out: str = "run", **more: Any) -> list[dict[str, Any]]:
         # Epochs of 6 batches of 16 pictures.
         data = more.pop("data", "digits")
-        base = ["--data", str(data), "--set", "batch=16", *PLAIN, "--out", str(tmp_path / out)]
         network, *rest = words.split()
+        own = ("--device", "cpu") if "--devices" in rest else ()
+        plain = [word for word in PLAIN if word not in own]
+        base = ["--data", str(data), "--set", "batch=16", *plain, "--out", str(tmp_path / out)]
         argv = ["train", network, *base, *rest]
         if "second" in more:
             argv = [argv, [*argv, *more.pop("second").split()]]

@@ -76,7 +76,7 @@ def test_the_command_trains_to_the_weights_of_one_device(trial: Trial, tmp_path)
         ("alexnet_2gpu --devices cpu,tpu", "torch has no 'tpu' here, only cpu"),
         ("alexnet_2gpu --devices cpu,cuda:99", "torch has no 'cuda:99' here"),
         ("alexnet_2gpu --devices cpu,cpu --model-parallel", "give one of --shard"),
-        ("alexnet_2gpu --devices cpu,cpu --device cpu", "--device or --devices, not both"),
+        ("alexnet_2gpu --devices cpu,cpu --device cuda", "--device or --devices, not both"),
         ("lenet_caffe --device cuda:99", "torch has no 'cuda:99' here"),
         ("lenet_caffe --epochs 1 --devices cpu,cpu", "--devices is for alexnet_2gpu"),
     ],

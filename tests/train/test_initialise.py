@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from convarium.train.initialise import unit_variance
+from convarium.train.initialise import redraw, unit_variance
 
 
 def _net(*, bias: bool = True) -> nn.Sequential:
@@ -23,6 +23,7 @@ def _net(*, bias: bool = True) -> nn.Sequential:
 @pytest.mark.parametrize("bias", [True, False])
 def test_every_map_has_variance_1_and_mean_0_or_at_the_end_2(bias) -> None:
     model, images = _net(bias=bias), 40 + 100 * torch.rand(128, 3, 8, 8)
+    redraw(model, "unit_variance")
     unit_variance(model, images)
     x = images
     for layer in model:

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 
 from convarium.errors import UsageError
-from convarium.train.launch import Place, place_of
+from convarium.train.launch import Place, _own_gpus, place_of
 from convarium.train.world import World
 from train.conftest import PLAIN
 
@@ -113,16 +113,27 @@ def test_shards_end_in_the_weights_of_copies(trial, tmp_path, words) -> None:
     _assert_near(_weights(tmp_path, "copies"), _weights(tmp_path, "shards"))
 
 
-@pytest.mark.usefixtures("gpu")
-@pytest.mark.parametrize("more", ["", " --shard", " --sync-bn"])
-@pytest.mark.parametrize("network", ["lenet_caffe", "resnet20_cifar"])
-def test_two_ranks_that_share_a_gpu_end_in_the_weights_of_the_processor(
-    trial, tmp_path, network, more
+@pytest.mark.parametrize(
+    ("local_size", "device", "told"),
+    [
+        (2, None, True),
+        (2, "cuda", True),
+        (3, "cpu", False),
+        (3, None, "3 processes on this machine, and torch can use 2 GPUs: start one process a GPU"),
+        (2, "cuda:1", "take a GPU each by themselves"),
+    ],
+)
+def test_each_process_has_a_gpu_of_its_own_or_none_has(
+    monkeypatch, local_size, device, told
 ) -> None:
-    words = f"{network} --set iterations=2 --set average=none{more}"
-    for device in ("cpu", "cuda"):
-        _assert_fine(trial(f"{words} --device {device}", out=device))
-    _assert_near(_weights(tmp_path, "cpu"), _weights(tmp_path, "cuda"))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    place = Place(0, local_size, 0, local_size, "here", 1)
+    if isinstance(told, str):
+        with pytest.raises(UsageError, match=told):
+            _own_gpus(place, device)
+    else:
+        assert _own_gpus(place, device) is told
 
 
 @pytest.mark.parametrize("mode", ["", pytest.param(" --shard", marks=SLOW)])

@@ -17,6 +17,28 @@ from convarium.train.step import train_step
 PLAIN = Recipe("plain", lr=0.1, epochs=1, momentum=0.0, nesterov=False, weight_decay=0.0)
 
 
+def test_layers_that_are_first_met_later_move_as_in_plain_sgd() -> None:
+    """Chance passes over the second layer at the first step: the momenta are not all there yet."""
+    recipe = replace(PLAIN, momentum=0.9, nesterov=True, weight_decay=0.01)
+    ends = []
+    for plain in (False, True):
+        torch.manual_seed(0)
+        net, x = nn.ModuleList([nn.Linear(3, 3), nn.Linear(3, 3)]), torch.rand(4, 3)
+        words = {"lr": recipe.lr, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01}
+        ours = make_optimizer(net, recipe)
+        optimizer = torch.optim.SGD(net.parameters(), **words, fused=False) if plain else ours
+        for layers in (1, 2, 1, 2):
+            optimizer.zero_grad()
+            y = x
+            for layer in net[:layers]:
+                y = layer(y)
+            y.square().sum().backward()
+            optimizer.step()
+        ends.append([p.detach().clone() for p in net.parameters()])
+    for one, other in zip(*ends, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-7)
+
+
 def _moved(weight: float, gradients: list[float], recipe: Recipe) -> float:
     """One weight behind those gradients in turn."""
     layer = nn.Linear(1, 1, bias=False)

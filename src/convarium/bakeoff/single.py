@@ -102,8 +102,6 @@ def train_one(
     name = settings.line_up("small")[0]
     check_plan(settings)
     world, s = world or World(), settings
-    if world.size > 1 and s.device not in (None, "cpu", "cuda"):
-        raise UsageError("several processes take a GPU each by themselves: --device cpu or cuda.")
     if not world.first:
         listen, tell = _unheard, _unheard
     with ExitStack() as stack, listening() as stop:

@@ -140,7 +140,7 @@ def train(
     )
     keeping = Keeping(resume, checkpoint_steps, checkpoint_seconds, init_from, tensorboard)
     names = tuple(devices.split(",")) if devices else ()
-    meeting = joined(mode=mode, sync_bn=sync_bn, timeout=dist_timeout, devices=names)
+    meeting = joined(mode=mode, sync_bn=sync_bn, timeout=dist_timeout, device=device, devices=names)
     with watch() as watcher, meeting as world:
         done = train_one(settings, keeping, listen=watcher.listen, tell=watcher.tell, world=world)
     if done is None:  # rank 0 tells

@@ -16,13 +16,13 @@ LAST_MEAN = 2.0
 
 
 def unit_variance(model: nn.Module, images: Tensor) -> None:
-    """Draws weights and biases anew so that each output map has mean 0 and variance 1 on `images`.
+    """Scales drawn weights so that each output map has mean 0 and variance 1 on `images`.
 
-    One forward pass: each convolution and linear layer, when its turn comes, gets normal weights
-    and is scaled and shifted map by map by what its own output says, so that the next layer
-    already sees the scaled one. Without the shift, the positive means behind ReLU outgrow what
-    differs between pictures. A layer without bias is scaled only. Dropout is as in training,
-    since it moves what later layers see. Parameters of other layers stay.
+    One forward pass: each convolution and linear layer, when its turn comes, is scaled and shifted
+    map by map by what its own output says, so that the next layer already sees the scaled one.
+    Without the shift, the positive means behind ReLU outgrow what differs between pictures. A layer
+    without bias is scaled only. Dropout is as in training, since it moves what later layers see.
+    Parameters of other layers stay.
 
     The last layer's maps get mean 2: softmax does not see it, but in NiN and SqueezeNet a ReLU
     stands behind, and a class that is 0 everywhere never learns.
@@ -39,7 +39,6 @@ def unit_variance(model: nn.Module, images: Tensor) -> None:
     called: list[nn.Module] = []
     with torch.no_grad(), ExitStack() as hooks:
         for layer in layers:
-            _redraw(layer)
             hooks.callback(layer.register_forward_hook(_Scale(called)).remove)
         model(images)
         last = called[-1] if called else None
@@ -52,8 +51,11 @@ def redraw(model: nn.Module, init: str) -> None:
 
     Args:
         model: changed in place.
-        init: "xavier" (Glorot & Bengio 2010, eq. 16) or "he" (He et al. 2015, eq. 10).
+        init: "xavier" (Glorot & Bengio 2010, eq. 16), "he" (He et al. 2015, eq. 10), which
+            "unit_variance" begins with, or "paper", whose values the network has already.
     """
+    if init == "paper":
+        return
     fill = nn.init.xavier_uniform_ if init == "xavier" else nn.init.kaiming_normal_
     for layer in model.modules():
         if isinstance(layer, _LAYERS):
@@ -111,9 +113,3 @@ class _Scale:
         mean = maps.mean(1) / scale
         layer.bias.copy_(-mean)
         return output - mean.view(shape)
-
-
-def _redraw(layer: nn.Conv2d | nn.Linear) -> None:
-    nn.init.kaiming_normal_(layer.weight)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)

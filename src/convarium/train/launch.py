@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 
 from convarium.errors import ConvariumError, InputError, UsageError
-from convarium.machine import known_device
+from convarium.machine import default_device, known_device
 from convarium.train.world import World
 
 TIMEOUT = 300.0  # seconds without an answer after which a process counts as gone
@@ -142,6 +142,7 @@ def joined(
     mode: str = "copies",
     sync_bn: bool = False,
     timeout: float = TIMEOUT,
+    device: str | None = None,
     devices: tuple[str, ...] = (),
 ) -> Iterator[World]:
     """This process's world, by the launcher's variables; alone without any.
@@ -150,11 +151,12 @@ def joined(
         mode: as `World` has it.
         sync_bn: batch norm sees the whole batch.
         timeout: seconds without an answer after which another process counts as gone.
+        device: "cpu" or "cuda", where the processes compute; GPUs where torch can use them if None.
         devices: of mode "devices", the two that this process uses.
 
     Raises:
-        UsageError: a mode that needs several processes, and there is one, or the other way round;
-            devices that torch does not have.
+        UsageError: fewer GPUs than processes; a mode that needs several processes, and there is
+            one, or the other way round; devices that torch does not have.
         InputError: the processes do not find each other.
         PeerLostError: within the block, another process ended or does not answer.
     """
@@ -174,7 +176,7 @@ def joined(
         return
     if mode == "towers" and place.size != 2:
         raise UsageError(f"--model-parallel takes 2 processes, one a tower, not {place.size}.")
-    _meet(place, timeout)
+    _meet(place, timeout, on_gpus=_own_gpus(place, device))
     ranks = place.rank, place.size, place.local_rank, place.local_size
     try:
         yield World(*ranks, mode, sync_bn)
@@ -200,17 +202,32 @@ def two_devices(names: tuple[str, ...]) -> tuple[str, ...]:
     return known_device(names[0]), known_device(names[1])
 
 
-def _meet(place: Place, timeout: float) -> None:
-    """Joins the process group: gloo for what lies on the CPU, nccl for GPUs.
+def _own_gpus(place: Place, device: str | None) -> bool:
+    """True where each process of this machine computes on a GPU of its own.
 
-    nccl wants a GPU for each process; those that share one talk through gloo.
+    Raises:
+        UsageError: there are fewer GPUs than processes, and nccl wants one for each.
     """
+    device = device or default_device()
+    if device == "cpu":
+        return False
+    if device != "cuda":
+        raise UsageError("several processes take a GPU each by themselves: --device cpu or cuda.")
+    gpus = torch.cuda.device_count()
+    if place.local_size > gpus:
+        raise UsageError(
+            f"{place.local_size} processes on this machine, and torch can use {gpus} GPU"
+            f"{'s' * (gpus > 1)}: start one process a GPU, or add --device cpu."
+        )
+    return True
+
+
+def _meet(place: Place, timeout: float, *, on_gpus: bool) -> None:
+    """Joins the process group: gloo for what lies on the CPU, nccl for GPUs."""
     backend = "gloo"
-    if torch.cuda.is_available():
-        gpus = torch.cuda.device_count()
-        torch.cuda.set_device(place.local_rank % gpus)
-        if place.local_size <= gpus:
-            backend = "cpu:gloo,cuda:nccl"
+    if on_gpus:
+        torch.cuda.set_device(place.local_rank)
+        backend = "cpu:gloo,cuda:nccl"
     host = f"[{place.host}]" if ":" in place.host else place.host
     # torchrun's own process keeps the store, which outlives a restart of ours.
     ours = "TORCHELASTIC_RUN_ID" not in os.environ

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
@@ -27,7 +28,7 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     fused = all(
         type(p) is nn.Parameter and p.device.type in ("cpu", "cuda") for p in model.parameters()
     )
-    return torch.optim.SGD(
+    optimizer = torch.optim.SGD(
         groups,
         lr=recipe.lr,
         momentum=recipe.momentum,
@@ -35,9 +36,13 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         foreach=not fused,
         fused=fused,
     )
+    # The one pass takes all momenta or none, but layers that chance passes over get theirs later.
+    for p in (p for group in groups for p in group["params"] if recipe.momentum):
+        optimizer.state[p]["momentum_buffer"] = torch.zeros_like(p)
+    return optimizer
 
 
-def _groups(model: nn.Module, recipe: Recipe) -> list[dict[str, object]]:
+def _groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
     """The trained parameters, those that decay first."""
     depthwise = {
         id(layer.weight)

@@ -61,11 +61,11 @@ class Stepper:
     def start(self, trained: Mapping[str, Tensor] | None) -> None:
         """Places the network, draws weights anew where the recipe says so, copies those trained."""
         with seeded(self, Stream.INIT, 0):
+            # Drawn before the network is placed: the same values in every layout, on every device.
+            redraw(self.model, self.recipe.init)
             self.plan.place(self.model).train()
             if self.recipe.init == "unit_variance":
                 unit_variance(self.model, self.samples.plain(INIT_SAMPLES))
-            elif self.recipe.init != "paper":
-                redraw(self.model, self.recipe.init)
             if trained is not None:
                 copy_equal(self.model, trained, self.recipe.init_convolutions)
             self.network = self.model
@@ -208,10 +208,7 @@ def validation_error(run: Stepper, split: Split) -> float:
 def seeded(run: Stepper, stream: Stream, step: int) -> Iterator[None]:
     """The plan's settings and a generator seeded by the step; the caller's are put back. Timed."""
     begin = time.perf_counter()
-    names = run.world.devices or (run.plan.device,)
-    gpus = [torch.device(name).index for name in names if name.startswith("cuda")]
-    devices = {torch.cuda.current_device() if index is None else index for index in gpus}
-    with run.plan.settings(), torch.random.fork_rng(devices=devices):
+    with run.plan.settings(), torch.random.fork_rng(devices=_gpus(run)):
         seed_generators(run, seed_of(run.seed, stream, step))
         yield
     run.seconds += time.perf_counter() - begin
@@ -219,8 +216,16 @@ def seeded(run: Stepper, stream: Stream, step: int) -> Iterator[None]:
 
 def seed_generators(run: Stepper, number: int) -> None:
     """As `torch.manual_seed`, which takes a millisecond to note the seed for devices not in use."""
-    on_cpu = all(name.startswith("cpu") for name in run.world.devices or (run.plan.device,))
-    (torch.default_generator.manual_seed if on_cpu else torch.manual_seed)(number)
+    torch.default_generator.manual_seed(number)
+    for index in _gpus(run):
+        torch.cuda.default_generators[index].manual_seed(number)
+
+
+def _gpus(run: Stepper) -> list[int]:
+    """The numbers of the GPUs that the run uses."""
+    names = run.world.devices or (run.plan.device,)
+    numbers = [torch.device(name).index for name in names if name.startswith("cuda")]
+    return sorted({torch.cuda.current_device() if n is None else n for n in numbers})
 
 
 def seed_of(seed: int, stream: Stream, step: int) -> int:

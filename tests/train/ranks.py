@@ -78,7 +78,7 @@ def compare_towers() -> int:
     whole = alexnet.AlexNet2GPU(num_classes=5).double().eval()
     images = torch.randn(3, 3, 227, 227, dtype=torch.float64)
     labels = torch.tensor([0, 3, 4])
-    with joined(mode="towers") as world:
+    with joined(mode="towers", device="cpu") as world:
         half = Towers(copy.deepcopy(whole), world).model.eval()
         logits = [net(images) for net in (whole, half)]
         for answers in logits:
@@ -97,7 +97,7 @@ def compare_norm() -> int:
     torch.manual_seed(0)
     images, weights = torch.randn(2, 7, 3, 5, 5, dtype=torch.float64)
     nets = [torch.nn.Sequential(torch.nn.BatchNorm2d(3)).double() for _ in range(2)]
-    with joined() as world:
+    with joined(device="cpu") as world:
         synchronise(nets[1])
         rows = world.slice(torch.arange(7))
         whole, part = (images[own].clone().requires_grad_() for own in (range(7), rows))

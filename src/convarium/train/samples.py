@@ -54,10 +54,10 @@ class Samples:
         images = self.views(ids, seed=self.seed, epoch=epoch)
         return images if self._maker is None else images.pin_memory()
 
-    def plain(self, count: int) -> Tensor:
-        """(count, C, side, side) float32 on the device: some pictures as at test."""
+    def plain(self, count: int) -> tuple[Tensor, Tensor]:
+        """(count,) ids of some pictures and these as at test: (count, C, side, side), placed."""
         ids = torch.from_numpy(order(self.seed, 0, len(self.split)))[:count]
-        return self.plan.move(self.dataset.prepare(self.split.images(ids)))
+        return ids, self.plan.move(self.dataset.prepare(self.split.images(ids)))
 
     def names(self, ids: Tensor) -> list[str]:
         """Of the pictures."""

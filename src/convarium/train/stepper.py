@@ -65,7 +65,9 @@ class Stepper:
             redraw(self.model, self.recipe.init)
             self.plan.place(self.model).train()
             if self.recipe.init == "unit_variance":
-                unit_variance(self.model, self.samples.plain(INIT_SAMPLES))
+                ids, images = self.samples.plain(INIT_SAMPLES)
+                with masks_by_sample(self.model, self.seed, 0, ids):
+                    unit_variance(self.model, images)
             if trained is not None:
                 copy_equal(self.model, trained, self.recipe.init_convolutions)
             self.network = self.model

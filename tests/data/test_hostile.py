@@ -193,4 +193,4 @@ def test_predict_answers_the_good_and_names_the_bad(
     assert "Traceback" not in err
 
 
-_OTHERS = (".svg", ".tiff", ".heic", ".pdf", ".ico")
+_OTHERS = (".svg", ".tiff", ".heic", ".pdf", ".ico", ".dng", ".nef")

@@ -17,6 +17,7 @@ from convarium.cli.findings import Finding
 from convarium.cli.output import AsJson, print_json, say
 from convarium.cli.text import bold, columns
 from convarium.errors import InputError
+from convarium.files import shown
 from convarium.records.health import check_records, repair_records
 
 PROBLEM = 1
@@ -59,17 +60,28 @@ def _findings(folder: Path) -> Iterator[Finding]:
         findings.check_machine(),
         findings.check_disk(Path.cwd(), folder),
         findings.check_home(folder),
-        findings.check_database(check_records(folder), folder),
+        _records(folder),
     )
+
+
+def _records(folder: Path) -> Iterator[Finding]:
+    try:
+        health = check_records(folder)
+    except OSError as error:
+        said = f"cannot be read ({error.strerror or error}): {shown(error.filename or folder)}"
+        mend = "give yourself the right to read it, or set CONVARIUM_HOME to another folder"
+        yield Finding("database", "problem", said, mend)
+        return
+    yield from findings.check_database(health, folder)
 
 
 def _repair(folder: Path) -> str:
     """Mends the database if it needs to be; what was done, in words."""
-    health = check_records(folder)
-    if not (health.fault or health.not_indexed):
-        say("the records are whole: nothing to repair.")
-        return ""
     try:
+        health = check_records(folder)
+        if not (health.fault or health.not_indexed):
+            say("the records are whole: nothing to repair.")
+            return ""
         runs = repair_records(health, folder)
     except (OSError, sqlite3.DatabaseError) as error:
         raise InputError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file
@@ -14,7 +13,7 @@ from convarium.bakeoff.entrant import Entrant
 from convarium.bakeoff.settings import Settings
 from convarium.bakeoff.trained import find_trained
 from convarium.errors import InputError, UsageError
-from convarium.files import shown
+from convarium.files import expanded, shown
 from convarium.machine import Plan
 from convarium.train import Checkpoint, World
 from convarium.train import checkpoint as checkpoints
@@ -40,7 +39,7 @@ def checkpoint_for(one: Entrant, asked: str, tell: Callable[[str], None]) -> Che
         return None
     if asked == "auto":
         return checkpoints.newest(own, tell)
-    place = Path(asked).expanduser()
+    place = expanded(asked)
     if place.is_dir():
         inner = place / FOLDER
         where = inner if inner.is_dir() else place

@@ -20,7 +20,7 @@ from convarium.data.packed.fit import LEAST
 from convarium.data.scale_file import read_scale, write_scale
 from convarium.errors import ConvariumError, InputError, UsageError
 from convarium.facts import model_facts
-from convarium.files import home, shown
+from convarium.files import expanded, home, shown
 from convarium.nets.build import build
 from convarium.records import read_events
 from convarium.train import load_own_weights
@@ -166,7 +166,7 @@ def find_trained(run: str, network: str | None = None) -> Trained:
         InputError: there is no such run, or nothing trained in it.
         UsageError: the run has no network of that name.
     """
-    place = Path(run).expanduser()
+    place = expanded(run)
     if place.is_file():
         return read_trained(place)
     folder = place if place.is_dir() else _folder_of_record(run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from convarium.bakeoff.settings import Settings
 from convarium.cli.names import complete_list
 from convarium.cli.output import SCHEMA, AsJson, print_json, say
 from convarium.cli.text import columns, short
-from convarium.files import exact
+from convarium.files import exact, expanded
 
 if TYPE_CHECKING:
     from convarium.records import Race, Result
@@ -168,7 +169,7 @@ def _plain(race: Race) -> dict[str, Any]:
 
 def stem(data: str) -> str:
     """The data's name, for the name of a folder."""
-    return Path(data).expanduser().resolve().name if data != "digits" else data
+    return Path(os.path.realpath(expanded(data))).name if data != "digits" else data
 
 
 def command_line(verb: str, data: str, asked: dict[str, Any], fields: Sequence[str] = ()) -> str:

@@ -12,7 +12,7 @@ import typer
 from convarium.cli.names import complete
 from convarium.cli.output import AsJson, print_json
 from convarium.cli.text import bold, columns
-from convarium.files import printable, shown, written_whole
+from convarium.files import expanded, printable, shown, written_whole
 
 if TYPE_CHECKING:
     from convarium.data.check import Report
@@ -52,8 +52,9 @@ def check(
     from convarium.data.check import check_folder
     from convarium.data.packed import check_packed, find_packed
 
-    packed = find_packed(folder.expanduser())
-    report = check_folder(folder.expanduser()) if packed is None else check_packed(packed)
+    place = expanded(folder)
+    packed = find_packed(place)
+    report = check_folder(place) if packed is None else check_packed(packed)
     if as_json:
         verdict = {"refused": report.refused, "spoilt": report.spoilt}
         print_json({"check": {**asdict(report), **verdict}})

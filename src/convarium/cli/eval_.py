@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from convarium.cli.bakeoff import SkipBad
 from convarium.cli.names import NetworkName
-from convarium.cli.output import AsJson, print_json
+from convarium.cli.output import AsJson, print_json, say
 
 
 def eval_(
@@ -19,6 +20,7 @@ def eval_(
     data: Annotated[
         str, typer.Option(metavar="digits|FOLDER|FILE", help="As for `convarium bakeoff`.")
     ],
+    skip_bad: SkipBad = False,
     as_json: AsJson = False,
 ) -> None:
     """Evaluate trained weights on the test part of a data set: top-1, top-5, Wilson's interval.
@@ -29,6 +31,7 @@ def eval_(
     Example: convarium eval lenet5 --weights runs/lenet5-digits-0/last.safetensors --data digits
     """
     from convarium import api, catalog
+    from convarium.bakeoff.race import say_skipped
     from convarium.bakeoff.trained import built_as_trained, options_of, scaled_as
     from convarium.data import load_dataset
     from convarium.evaluate import evaluate, wilson_interval
@@ -37,7 +40,8 @@ def eval_(
     from convarium.machine.describe import available_cores
 
     row = catalog.find(name)
-    dataset = load_dataset(data, side=model_facts(row.name).input[1])
+    dataset = load_dataset(data, side=model_facts(row.name).input[1], skip_bad=skip_bad)
+    say_skipped(dataset, say)
     sizes = {"num_classes": len(dataset.classes), "in_channels": dataset.channels}
     model = built_as_trained(row.name, weights, options_of(weights), **sizes)
     api.load_weights(model, weights)

@@ -65,9 +65,11 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Raises:
         ExhaustedError: the disk is full.
-        InputError: the folder cannot be written to.
+        InputError: it is a folder, or its folder cannot be written to.
     """
     path = Path(path)
+    if path.name in ("", "..") or path.is_dir():
+        raise InputError(f"{shown(path)} is a folder. Name a file in it.")
     temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -124,7 +124,10 @@ def read_trained(weights: Path) -> Trained:
         with safe_open(weights, framework="pt") as file:
             about = file.metadata() or {}
     except (OSError, SafetensorError) as error:
-        raise InputError(f"{shown(weights)} cannot be read as safetensors: {error}.") from error
+        raise InputError(
+            f"{shown(weights)} cannot be read as safetensors: {error}. "
+            "Give a run's folder, or weights that bakeoff or train wrote."
+        ) from error
     try:
         return _trained(weights, about)
     except InputError:
@@ -191,7 +194,9 @@ def _folder_of_record(run: str) -> Path:
             if Path(out).is_dir():
                 return Path(out)
             raise InputError(f"the folder of record {run} is gone: {shown(out)}.")
-    raise InputError(f"no run folder, record or weights file is named {run!r}.")
+    raise InputError(
+        f"no run folder, record or weights file is named {run!r}. convarium compare lists records."
+    )
 
 
 def _weights_in(folder: Path) -> dict[str, Trained]:

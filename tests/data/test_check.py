@@ -218,3 +218,13 @@ def test_one_is_no_plural(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert main(["data", "check", str(tmp_path)]) == 3
     line = capsys.readouterr().out.splitlines()[0]
     assert line.endswith("1 picture (1 in all) of 1 class, 1 a class and part; no two alike")
+
+
+def test_a_file_beside_the_classes_is_told_for_what_it_is(tmp_path: Path) -> None:
+    for at, label in enumerate("ab"):
+        fill(tmp_path / label, range(10 * at, 10 * at + 3))
+    (tmp_path / "README.md").write_text("words")
+    (tmp_path / "stray.png").write_bytes((tmp_path / "a" / "0.png").read_bytes())
+    told = {one.name: one.reason for one in check_folder(tmp_path).passed_over}
+    assert told["README.md"] == "no picture by its name"
+    assert told["stray.png"].startswith("in no class folder")

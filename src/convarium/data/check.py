@@ -157,9 +157,10 @@ def _of_class(root: Path, folder: Path, part: str) -> Iterator[File]:
 
 
 def _reason_aside(file: File) -> str | None:
-    if not file.label:
+    aside = passed_over(file.path)
+    if aside is None and not file.label:
         return "in no class folder: classes are the first folders, what lies deeper is not read"
-    return passed_over(file.path)
+    return aside
 
 
 def _look(file: File) -> Look | str:

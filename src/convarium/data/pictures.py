@@ -241,7 +241,7 @@ def _as_mode(image: Image.Image, mode: str) -> Image.Image:
 
 
 def _from_16_bits(image: Image.Image) -> Image.Image:
-    levels = np.asarray(image).astype(np.int64).clip(0, 65535)
+    levels = np.asarray(image).clip(0, 65535).astype(np.int32)
     grey = ((levels * 255 + 32767) // 65535).astype(np.uint8)
     key = image.info.get("transparency")
     return Image.fromarray(grey if key is None else np.where(levels == key, np.uint8(255), grey))

@@ -71,3 +71,19 @@ def test_home_is_named_by_the_environment(monkeypatch) -> None:
     assert home() == Path("/some/where")
     monkeypatch.delenv("CONVARIUM_HOME")
     assert home() == Path.home() / ".local" / "share" / "convarium"
+
+
+def test_a_user_without_a_home_has_one_at_the_root(monkeypatch) -> None:
+    for name in ("CONVARIUM_HOME", "XDG_DATA_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # as for a user id without entry
+    assert home() == Path("/.local/share/convarium")
+
+
+@pytest.mark.parametrize("name", [".", "..", "folder", "/"])
+def test_a_folder_is_no_file_to_write(tmp_path, monkeypatch, name) -> None:
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="is a folder"), written_whole(name):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]

@@ -20,7 +20,20 @@ def home() -> Path:
     named, shared = os.environ.get("CONVARIUM_HOME"), os.environ.get("XDG_DATA_HOME")
     if named:
         return Path(named)
-    return (Path(shared) if shared else Path.home() / ".local" / "share") / "convarium"
+    if not shared:
+        own = os.path.expanduser("~")
+        # A user without a home, as in containers: the root, which such a user may not write to.
+        shared = os.path.join("/" if own == "~" else own, ".local", "share")
+    return Path(shared) / "convarium"
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """The path with a leading ~ or ~user as that user's home; left as it is for unknown users.
+
+    >>> expanded("~no_user_of_this_name/photos").as_posix()
+    '~no_user_of_this_name/photos'
+    """
+    return Path(os.path.expanduser(path))
 
 
 def printable(text: str) -> str:
@@ -52,9 +65,11 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Raises:
         ExhaustedError: the disk is full.
-        InputError: the folder cannot be written to.
+        InputError: it is a folder, or its folder cannot be written to.
     """
     path = Path(path)
+    if path.name in ("", "..") or path.is_dir():
+        raise InputError(f"{shown(path)} is a folder. Name a file in it.")
     temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

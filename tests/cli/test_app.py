@@ -113,3 +113,9 @@ def test_a_closed_pipe_ends_quietly() -> None:
     assert process.stderr.read() == ""
     process.stderr.close()
     assert process.wait(timeout=60) == 0
+
+
+def test_a_working_folder_that_is_gone_is_said() -> None:
+    """As `os.getcwd` complains: without a file's name."""
+    told = complaint(FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
+    assert told == ("error: the folder that you are in is gone. Change to another one.", 3)

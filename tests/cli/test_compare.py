@@ -146,6 +146,12 @@ def test_many_records_are_drawn_once_a_network() -> None:
     assert {run for run, _ in charts.keys} == {"run24"}
 
 
+def test_a_chart_says_what_it_lacks() -> None:
+    keep(RACE)  # nin_cifar10 was not timed
+    (charts,) = charts_of(overview())
+    assert charts.words == "All 2 records. 1 without a time cannot stand in its chart."
+
+
 def test_the_table_imports_nothing_heavy() -> None:
     keep(RACE)
     code = (

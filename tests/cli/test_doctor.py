@@ -12,6 +12,7 @@ import pytest
 from convarium.cli import findings, main
 from convarium.cli.findings import Finding, check_disk, check_home, check_libraries
 from convarium.files import home
+from convarium.records.health import Health
 from records.record_logs import events_of, keep, write_log
 
 Capture = pytest.CaptureFixture[str]
@@ -146,3 +147,25 @@ def test_the_text_names_the_way_out(capsys: Capture) -> None:
     text = capsys.readouterr().out
     assert "->  convarium doctor --repair" in text
     assert text.splitlines()[-1].endswith("1 problem")
+
+
+def test_records_that_cannot_be_listed_are_a_problem(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = keep(RUN)
+
+    def closed(path: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "scandir", closed)
+    found = doctor(capsys, exit_code=1)["findings"]["database"]
+    assert found["said"] == f"cannot be read (Permission denied): {folder}/runs"
+    assert main(["doctor", "--repair"]) == 3
+    assert "the records cannot be repaired" in capsys.readouterr().err
+
+
+def test_logs_without_rights_are_a_note() -> None:
+    health = Health(True, logs=1, unread={"run1.jsonl": "Permission denied"})
+    found = {one.what: one for one in findings.check_database(health, home())}
+    assert found["unread logs"].state == "note"
+    assert "run1.jsonl (Permission denied)" in found["unread logs"].said

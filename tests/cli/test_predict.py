@@ -165,3 +165,15 @@ def test_a_file_that_is_no_safetensors(
     (path := tmp_path / "w.safetensors").write_bytes(b"\xff" * 64)
     assert main(["predict", str(path), str(picture)]) == 3
     assert "cannot be read as safetensors" in capsys.readouterr().err
+
+
+def test_a_reason_with_its_way_out_needs_no_other(
+    run: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.png").write_bytes(b"%PDF-1.7")
+    (tmp_path / "b.png").write_bytes(b"")
+    files = [str(tmp_path / name) for name in ("a.png", "b.png")]
+    assert main(["predict", str(run[0]), *files]) == 3
+    first, second = capsys.readouterr().err.splitlines()[-2:]
+    assert first.endswith("a.png: a PDF, no JPEG, PNG, WebP, BMP or GIF; convert it to PNG.")
+    assert second.endswith("b.png: the file is empty. Repair or replace it.")

@@ -202,3 +202,29 @@ def test_a_class_that_is_spelt_otherwise(tmp_path: Path, there: str, here: str) 
     form = check_folder(tmp_path).form
     assert form is not None
     assert f"(spelt {here!a}, there {there!a})" in form
+
+
+def test_classes_that_differ_in_case_alone_are_suspicious(tmp_path: Path) -> None:
+    for at, label in enumerate(("Cat", "cat", "dog")):
+        fill(tmp_path / label, range(10 * at, 10 * at + 3))
+    report = check_folder(tmp_path)
+    (found,) = report.suspicious
+    assert (found.name, "'Cat' is another" in found.reason) == ("cat/", True)
+    assert not report.refused
+
+
+def test_one_is_no_plural(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fill(tmp_path / "a", range(1))
+    assert main(["data", "check", str(tmp_path)]) == 3
+    line = capsys.readouterr().out.splitlines()[0]
+    assert line.endswith("1 picture (1 in all) of 1 class, 1 a class and part; no two alike")
+
+
+def test_a_file_beside_the_classes_is_told_for_what_it_is(tmp_path: Path) -> None:
+    for at, label in enumerate("ab"):
+        fill(tmp_path / label, range(10 * at, 10 * at + 3))
+    (tmp_path / "README.md").write_text("words")
+    (tmp_path / "stray.png").write_bytes((tmp_path / "a" / "0.png").read_bytes())
+    told = {one.name: one.reason for one in check_folder(tmp_path).passed_over}
+    assert told["README.md"] == "no picture by its name"
+    assert told["stray.png"].startswith("in no class folder")

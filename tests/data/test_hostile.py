@@ -161,6 +161,15 @@ def test_data_check_as_a_verb(folder: Path, capfd: pytest.CaptureFixture[str]) -
     assert len(told["check"]["unreadable"]) == len(BAD)
 
 
+def test_augment_refuses_each(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for kind in BAD:
+        path = folder / "plain" / str(kind.name)
+        assert main(["data", "augment", str(path), "--out", str(folder / "sheet.png")]) == 3
+        (line,) = capfd.readouterr().err.splitlines()
+        assert str(path) in line
+    assert not (folder / "sheet.png").exists()
+
+
 @pytest.fixture(scope="module")
 def weights(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained network for three-channel pictures of two classes."""
@@ -193,4 +202,4 @@ def test_predict_answers_the_good_and_names_the_bad(
     assert "Traceback" not in err
 
 
-_OTHERS = (".svg", ".tiff", ".heic", ".pdf", ".ico")
+_OTHERS = (".svg", ".tiff", ".heic", ".pdf", ".ico", ".dng", ".nef")

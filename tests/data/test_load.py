@@ -202,6 +202,12 @@ def _nested(root: Path) -> None:
     _fill(root / "b" / "deeper", 5)
 
 
+def _no_endings(root: Path) -> None:
+    _nested(root)
+    for name in "xyz":
+        (root / "b" / name).write_bytes((root / "a" / "a picture 0.png").read_bytes())
+
+
 def _one_picture(root: Path) -> None:
     _fill(root / "a", 5)
     _fill(root / "b", 1)
@@ -224,6 +230,7 @@ def _other_classes(root: Path) -> None:
         (_one_class, r"one class folder \(only\)"),
         (_empty_class, "b holds no pictures"),
         (_nested, "subfolders are not looked into"),
+        (_no_endings, "names' endings, which 3 files there lack: convarium data check"),
         (_one_picture, "b holds 1 picture"),
         (_no_test, "no val/ or test/"),
         (_other_classes, "lacks: c"),

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from convarium.records import overview
 from convarium.records.health import check_records, repair_records
@@ -97,3 +104,43 @@ def test_torn_lines_are_counted() -> None:
     log = folder / "runs" / "run1.jsonl"
     log.write_text(log.read_text() + '{"event": "res\n\n{"event"')
     assert check_records(folder).torn == {"run1.jsonl": 2}
+
+
+def test_a_line_ends_with_a_line_feed_alone() -> None:
+    events = events_of("run1", {"model": "lenet5"}, data="a\u2028b\x85c")
+    folder = keep(events)
+    text = "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in events)
+    (folder / "runs" / "run1.jsonl").write_text(text, encoding="utf-8")
+    assert check_records(folder).torn == {}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="rights are given up by capset")
+def test_a_log_without_rights_costs_only_itself() -> None:
+    folder = keep(FIRST)
+    write_log(folder / "runs" / "run2.jsonl", SECOND)
+    (folder / "runs" / "run2.jsonl").chmod(0)
+    code = (
+        "from loaded_once import give_up_rights; give_up_rights()\n"
+        "from convarium.records import overview\n"
+        "from convarium.records.health import check_records\n"
+        "print(*sorted(one.model for one in overview()), check_records().unread)"
+    )
+    path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said, found = done.stdout.splitlines()
+    assert said.endswith("run2.jsonl cannot be read (Permission denied): its run may be missing.")
+    assert found == "lenet5 nin_cifar10 {'run2.jsonl': 'Permission denied'}"
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to(path.name)])
+def test_what_is_no_file_is_no_log(make: Callable[[Path], None]) -> None:
+    folder = keep(FIRST)
+    make(folder / "runs" / "run2.jsonl")
+    assert models() == {"lenet5", "nin_cifar10"}
+    assert check_records(folder).logs == 1

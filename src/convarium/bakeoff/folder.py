@@ -15,7 +15,9 @@ from convarium.records import Result, note_end, read_events, share
 from convarium.records.codec import result_from_dict
 
 LOG = "log.jsonl"
-_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}")  # as `files.written_whole` names them
+CHECKPOINTS = "checkpoints"
+# As `files.written_whole` names them, and safetensors what it writes before it renames it.
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}|\.tmp[0-9A-Za-z]{6}")
 WEIGHTS = "last.safetensors"  # of a network that was trained alone
 
 
@@ -48,7 +50,7 @@ def tidy(out: Path) -> list[str]:
     Returns:
         A sentence for the user on each run that had no end.
     """
-    for folder in (out, out / "weights"):
+    for folder in (out, out / "weights", out / CHECKPOINTS):
         for path in folder.glob(".*") if folder.is_dir() else ():
             if _TEMPORARY.fullmatch(path.name):
                 path.unlink(missing_ok=True)

@@ -175,11 +175,13 @@ def _entrant(recorded: Recorded) -> Entrant:
         epochs=None if minutes else result.epochs,
         minutes=minutes,
         seed=result.seed,
+        skip_bad=bool(start.get("skip_bad") or start.get("skipped")),  # older ones lack the first
         command=str(start.get("command") or ""),
     )
     name = settings.line_up("small")[0]
     try:
-        dataset = load_dataset(data, side=native_side(name), seed=result.seed)
+        side = native_side(name)
+        dataset = load_dataset(data, side=side, seed=result.seed, skip_bad=settings.skip_bad)
     except ConvariumError as error:
         raise InputError(f"{recorded.run}: its data cannot be had: {error}") from error
     _check_data(recorded, dataset, data)

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file
 from torch import Tensor
 
 from convarium.bakeoff.entrant import Entrant
+from convarium.bakeoff.folder import CHECKPOINTS
 from convarium.bakeoff.settings import Settings
 from convarium.bakeoff.trained import find_trained
 from convarium.errors import InputError, UsageError
-from convarium.files import shown
+from convarium.files import expanded, shown
 from convarium.machine import Plan, default_device, known_device
 from convarium.train import Checkpoint, World
 from convarium.train import checkpoint as checkpoints
 from convarium.train.launch import restarted
-
-FOLDER = "checkpoints"  # in the run's own
 
 
 def checkpoint_for(one: Entrant, asked: str, tell: Callable[[str], None]) -> Checkpoint | None:
@@ -34,15 +32,15 @@ def checkpoint_for(one: Entrant, asked: str, tell: Callable[[str], None]) -> Che
     Raises:
         InputError: no checkpoint at the place, or another run's.
     """
-    own = one.settings.out / FOLDER
+    own = one.settings.out / CHECKPOINTS
     if asked == "never":
         checkpoints.discard(own)
         return None
     if asked == "auto":
         return checkpoints.newest(own, tell)
-    place = Path(asked).expanduser()
+    place = expanded(asked)
     if place.is_dir():
-        inner = place / FOLDER
+        inner = place / CHECKPOINTS
         where = inner if inner.is_dir() else place
         found = checkpoints.newest(where, tell, clear=False)  # another run's, as it is
     else:
@@ -68,7 +66,7 @@ def resume_for(
     found: list[Checkpoint] = []
 
     def told() -> Checkpoint | None:
-        own = checkpoints.manifests_config(one.settings.out / FOLDER) == one.config
+        own = checkpoints.manifests_config(one.settings.out / CHECKPOINTS) == one.config
         again = restarted() and (asked == "never" or own)
         kept = checkpoint_for(one, "auto" if again else asked, tell)
         if kept is None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convarium import __version__, catalog
 from convarium.errors import UsageError
+from convarium.files import exact, expanded
 
 if TYPE_CHECKING:
     from convarium.data import Dataset
@@ -68,7 +70,7 @@ class Settings:
 
     def told(self, dataset: Dataset) -> dict[str, Any]:
         """What the start of a run's log keeps, so that `rerun` can do the same again."""
-        place = self.data if self.data == "digits" else str(Path(self.data).expanduser().resolve())
+        place = self.data if self.data == "digits" else exact(os.path.realpath(expanded(self.data)))
         return {
             "data": dataset.name,
             "seed": self.seed,
@@ -76,6 +78,7 @@ class Settings:
             "data_place": place,
             "data_fingerprint": dataset.fingerprint,
             "minutes": self.minutes,
+            "skip_bad": self.skip_bad,
             "convarium": __version__,
         }
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from convarium.bakeoff.entrant import Entrant, entrant, native_side
 from convarium.bakeoff.events import NetworkDone, NetworkStarted, RaceEvent, RaceStarted
-from convarium.bakeoff.folder import LOG, WEIGHTS, alone_in, is_sound, tidy
+from convarium.bakeoff.folder import CHECKPOINTS, LOG, WEIGHTS, alone_in, is_sound, tidy
 from convarium.bakeoff.race import check_plan, follow, plan_words, race_of, say_skipped, start_of
-from convarium.bakeoff.resume import FOLDER, plan_of, resume_for, tensors_to_start_from
+from convarium.bakeoff.resume import plan_of, resume_for, tensors_to_start_from
 from convarium.bakeoff.settings import Settings
 from convarium.data import load_dataset
 from convarium.errors import StoppedError, UsageError
@@ -159,7 +159,7 @@ class _Single:
             return None
         weights = self._out / WEIGHTS
         done = [e for e in read_events(self._out / LOG) if e["event"] == "result"]
-        kept = checkpoints.manifests_config(self._out / FOLDER)
+        kept = checkpoints.manifests_config(self._out / CHECKPOINTS)
         last = done[-1] if done and is_sound(weights) else {}
         theirs = kept or last.get("config")
         if theirs is not None and theirs != self.one.config:
@@ -230,7 +230,7 @@ class _Single:
             "exactness": exactness(plan, world),
             "plan": plan.to_dict(),
         }
-        keeper = Keeper(self._out / FOLDER, about, keeping.steps, keeping.seconds, self.stop)
+        keeper = Keeper(self._out / CHECKPOINTS, about, keeping.steps, keeping.seconds, self.stop)
         first = None if resume else tensors_to_start_from(one, keeping.init_from)
         return replace(training, keeper=keeper, resume=resume, trained=first, world=world)
 

@@ -20,7 +20,7 @@ from convarium.data.packed.fit import LEAST
 from convarium.data.scale_file import read_scale, write_scale
 from convarium.errors import ConvariumError, InputError, UsageError
 from convarium.facts import model_facts
-from convarium.files import home, shown
+from convarium.files import expanded, home, shown
 from convarium.nets.build import build
 from convarium.records import read_events
 from convarium.train import load_own_weights
@@ -124,7 +124,10 @@ def read_trained(weights: Path) -> Trained:
         with safe_open(weights, framework="pt") as file:
             about = file.metadata() or {}
     except (OSError, SafetensorError) as error:
-        raise InputError(f"{shown(weights)} cannot be read as safetensors: {error}.") from error
+        raise InputError(
+            f"{shown(weights)} cannot be read as safetensors: {error}. "
+            "Give a run's folder, or weights that bakeoff or train wrote."
+        ) from error
     try:
         return _trained(weights, about)
     except InputError:
@@ -166,7 +169,7 @@ def find_trained(run: str, network: str | None = None) -> Trained:
         InputError: there is no such run, or nothing trained in it.
         UsageError: the run has no network of that name.
     """
-    place = Path(run).expanduser()
+    place = expanded(run)
     if place.is_file():
         return read_trained(place)
     folder = place if place.is_dir() else _folder_of_record(run)
@@ -191,7 +194,9 @@ def _folder_of_record(run: str) -> Path:
             if Path(out).is_dir():
                 return Path(out)
             raise InputError(f"the folder of record {run} is gone: {shown(out)}.")
-    raise InputError(f"no run folder, record or weights file is named {run!r}.")
+    raise InputError(
+        f"no run folder, record or weights file is named {run!r}. convarium compare lists records."
+    )
 
 
 def _weights_in(folder: Path) -> dict[str, Trained]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from convarium.bakeoff.settings import Settings
 from convarium.cli.names import complete_list
 from convarium.cli.output import SCHEMA, AsJson, print_json, say
 from convarium.cli.text import columns, short
-from convarium.files import exact
+from convarium.files import exact, expanded, shown
 
 if TYPE_CHECKING:
     from convarium.records import Race, Result
@@ -111,7 +112,7 @@ def bakeoff(
         return
     more = ", ".join(result.model for result in race.earlier)
     also = f", with what was raced there before: {more}" if more else ""
-    print(f"\n{race_table(race.results)}\n\n{race.sentence}\n\nReport: {page}{also}")
+    print(f"\n{race_table(race.results)}\n\n{race.sentence}\n\nReport: {shown(page)}{also}")
 
 
 def race_table(results: tuple[Result, ...]) -> str:
@@ -150,7 +151,7 @@ def _run(settings: Settings) -> Race:
         except KeyboardInterrupt:
             watcher.stop()
             kept = f"{watcher.finished} of {watcher.count} networks are finished"
-            say(f"stopped: {kept} and kept in {settings.out}; the same command continues.")
+            say(f"stopped: {kept} and kept in {shown(settings.out)}; the same command continues.")
             raise
 
 
@@ -174,7 +175,7 @@ def _plain(race: Race) -> dict[str, Any]:
 
 def stem(data: str) -> str:
     """The data's name, for the name of a folder."""
-    return Path(data).expanduser().resolve().name if data != "digits" else data
+    return Path(os.path.realpath(expanded(data))).name if data != "digits" else data
 
 
 def command_line(verb: str, data: str, asked: dict[str, Any], fields: Sequence[str] = ()) -> str:

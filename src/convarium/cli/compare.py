@@ -15,6 +15,7 @@ from convarium.cli.names import complete_record
 from convarium.cli.output import AsJson, print_json, say
 from convarium.cli.text import columns, short
 from convarium.errors import UsageError, unknown_name
+from convarium.files import exact, shown
 from convarium.records import Record, overview, select
 from convarium.records.overview import FIRST
 
@@ -110,10 +111,12 @@ def compare(
     if html is not None:
         asked = {"data": data, "sort": sort, "html": html}
         options = [f"--{name}={value}" for name, value in asked.items() if value is not None]
-        _write_html(html, records, shlex.join(["convarium", "compare", *(runs or []), *options]))
+        _write_html(
+            html, records, exact(shlex.join(["convarium", "compare", *(runs or []), *options]))
+        )
     for path in (csv_file, svg, html):
         if path is not None:
-            say(f"written: {path}")
+            say(f"written: {shown(path)}")
     if as_json:
         print_json({"records": [{**asdict(one), "top1": one.top1} for one in records]})
     elif records:

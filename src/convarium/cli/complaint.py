@@ -39,13 +39,22 @@ def _text(error: BaseException) -> tuple[str, int]:
     if _is_out_of_memory(error):
         text = "out of memory. Use a smaller batch, picture or network."
         return text, ExhaustedError.exit_code
-    if isinstance(error, OSError) and error.errno in _NO_ROOM:
-        where = f" at {shown(error.filename)}" if error.filename else ""
-        return f"no room left on the disk{where}.", ExhaustedError.exit_code
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{shown(error.filename)}: {error.strerror}", InputError.exit_code
+    if isinstance(error, OSError) and (told := _of_system(error)):
+        return told
     inside = f"{type(error).__name__}: {_line(error)}"
     return f"{inside} (a fault of convarium's own; --debug shows the traceback)", INTERNAL
+
+
+def _of_system(error: OSError) -> tuple[str, int] | None:
+    """What the system complains of; None where it says neither what nor where."""
+    if error.errno in _NO_ROOM:
+        where = f" at {shown(error.filename)}" if error.filename else ""
+        return f"no room left on the disk{where}.", ExhaustedError.exit_code
+    if error.filename is not None:
+        return f"{shown(error.filename)}: {error.strerror}", InputError.exit_code
+    if error.errno == errno.ENOENT:  # os.getcwd names no file
+        return "the folder that you are in is gone. Change to another one.", InputError.exit_code
+    return None
 
 
 def _line(error: BaseException) -> str:

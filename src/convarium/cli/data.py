@@ -11,8 +11,8 @@ import typer
 
 from convarium.cli.names import complete
 from convarium.cli.output import AsJson, print_json
-from convarium.cli.text import bold, columns
-from convarium.files import printable, shown, written_whole
+from convarium.cli.text import bold, columns, counted
+from convarium.files import expanded, printable, shown, written_whole
 
 if TYPE_CHECKING:
     from convarium.data.check import Report
@@ -52,8 +52,9 @@ def check(
     from convarium.data.check import check_folder
     from convarium.data.packed import check_packed, find_packed
 
-    packed = find_packed(folder.expanduser())
-    report = check_folder(folder.expanduser()) if packed is None else check_packed(packed)
+    place = expanded(folder)
+    packed = find_packed(place)
+    report = check_folder(place) if packed is None else check_packed(packed)
     if as_json:
         verdict = {"refused": report.refused, "spoilt": report.spoilt}
         print_json({"check": {**asdict(report), **verdict}})
@@ -108,7 +109,7 @@ def augment(
 
 
 def _paragraphs(report: Report) -> Iterable[str]:
-    yield f"{report.folder}: {report.pictures:,} pictures{_in_words(report)}"
+    yield f"{report.folder}: {counted(report.pictures, 'picture')}{_in_words(report)}"
     if report.form is not None:
         yield f"{bold('Cannot be raced')}\n  {report.form}"
     for title, files in (
@@ -138,9 +139,10 @@ def _in_words(report: Report) -> str:
     counts = [n for part in report.balance.values() for n in part.values()]
     classes = {name for part in report.balance.values() for name in part}
     span = f"{min(counts):,}" if min(counts) == max(counts) else f"{min(counts):,}-{max(counts):,}"
-    copies = f"{len(report.twins):,} pairs alike" if report.twins else "no two alike"
+    copies = f"{counted(len(report.twins), 'pair')} alike" if report.twins else "no two alike"
     where = ", ".join(sizes)
-    return f" ({where}) of {len(classes):,} classes, {span} a class and part; {copies}"
+    of = f"{len(classes):,} {'class' if len(classes) == 1 else 'classes'}"
+    return f" ({where}) of {of}, {span} a class and part; {copies}"
 
 
 def _twins(report: Report) -> Iterable[str]:

@@ -15,8 +15,9 @@ import typer
 from convarium.cli import findings
 from convarium.cli.findings import Finding
 from convarium.cli.output import AsJson, print_json, say
-from convarium.cli.text import bold, columns
+from convarium.cli.text import bold, columns, counted
 from convarium.errors import InputError
+from convarium.files import shown
 from convarium.records.health import check_records, repair_records
 
 PROBLEM = 1
@@ -40,16 +41,16 @@ def doctor(
     folder = findings.own_home()
     repaired = _repair(folder) if repair else ""
     found = list(_findings(folder))
-    counted = Counter(one.state for one in found)
+    states = Counter(one.state for one in found)
     if as_json:
-        summary = {state: counted[state] for state in ("ok", "note", "problem")}
+        summary = {state: states[state] for state in ("ok", "note", "problem")}
         listed = [asdict(one) for one in found]
         print_json({"findings": listed, "summary": summary, "repaired": repaired or None})
     else:
         print(_text(found))
-        notes, problems = counted["note"], counted["problem"]
-        print(f"\n{counted['ok']} ok, {_many(notes, 'note')}, {_many(problems, 'problem')}")
-    return PROBLEM if counted["problem"] else 0
+        notes, problems = states["note"], states["problem"]
+        print(f"\n{states['ok']} ok, {counted(notes, 'note')}, {counted(problems, 'problem')}")
+    return PROBLEM if states["problem"] else 0
 
 
 def _findings(folder: Path) -> Iterator[Finding]:
@@ -59,17 +60,28 @@ def _findings(folder: Path) -> Iterator[Finding]:
         findings.check_machine(),
         findings.check_disk(Path.cwd(), folder),
         findings.check_home(folder),
-        findings.check_database(check_records(folder), folder),
+        _records(folder),
     )
+
+
+def _records(folder: Path) -> Iterator[Finding]:
+    try:
+        health = check_records(folder)
+    except OSError as error:
+        said = f"cannot be read ({error.strerror or error}): {shown(error.filename or folder)}"
+        mend = "give yourself the right to read it, or set CONVARIUM_HOME to another folder"
+        yield Finding("database", "problem", said, mend)
+        return
+    yield from findings.check_database(health, folder)
 
 
 def _repair(folder: Path) -> str:
     """Mends the database if it needs to be; what was done, in words."""
-    health = check_records(folder)
-    if not (health.fault or health.not_indexed):
-        say("the records are whole: nothing to repair.")
-        return ""
     try:
+        health = check_records(folder)
+        if not (health.fault or health.not_indexed):
+            say("the records are whole: nothing to repair.")
+            return ""
         runs = repair_records(health, folder)
     except (OSError, sqlite3.DatabaseError) as error:
         raise InputError(
@@ -77,7 +89,7 @@ def _repair(folder: Path) -> str:
             "there; the logs in runs/ are not touched."
         ) from error
     aside = "; the old one is kept beside it as .damaged" if health.fault else ""
-    done = f"the records' database is built from its logs: {_many(runs, 'run')}{aside}"
+    done = f"the records' database is built from its logs: {counted(runs, 'run')}{aside}"
     say(f"{done}.")
     return done
 
@@ -89,11 +101,3 @@ def _text(found: list[Finding]) -> str:
         for one in found
     ]
     return columns((), rows)
-
-
-def _many(count: int, what: str) -> str:
-    """
-    >>> _many(1, "note"), _many(2, "note")
-    ('1 note', '2 notes')
-    """
-    return f"{count} {what}{'' if count == 1 else 's'}"

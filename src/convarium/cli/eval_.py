@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from convarium.cli.bakeoff import Device
+from convarium.cli.bakeoff import Device, SkipBad
 from convarium.cli.names import NetworkName
-from convarium.cli.output import AsJson, print_json
+from convarium.cli.output import AsJson, print_json, say
 
 
 def eval_(
@@ -21,6 +21,7 @@ def eval_(
         str, typer.Option(metavar="digits|FOLDER|FILE", help="As for `convarium bakeoff`.")
     ],
     device: Device = None,
+    skip_bad: SkipBad = False,
     as_json: AsJson = False,
 ) -> None:
     """Evaluate trained weights on the test part of a data set: top-1, top-5, Wilson's interval.
@@ -31,6 +32,7 @@ def eval_(
     Example: convarium eval lenet5 --weights runs/lenet5-digits-0/last.safetensors --data digits
     """
     from convarium import api, catalog
+    from convarium.bakeoff.race import say_skipped
     from convarium.bakeoff.trained import built_as_trained, options_of, scaled_as
     from convarium.data import load_dataset
     from convarium.evaluate import evaluate, wilson_interval
@@ -40,7 +42,8 @@ def eval_(
 
     plan = Plan(available_cores(), device=known_device(device or default_device()))
     row = catalog.find(name)
-    dataset = load_dataset(data, side=model_facts(row.name).input[1])
+    dataset = load_dataset(data, side=model_facts(row.name).input[1], skip_bad=skip_bad)
+    say_skipped(dataset, say)
     sizes = {"num_classes": len(dataset.classes), "in_channels": dataset.channels}
     model = built_as_trained(row.name, weights, options_of(weights), **sizes)
     api.load_weights(model, weights)

@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 from convarium import __version__
-from convarium.files import home
+from convarium.files import expanded, home
 from convarium.records.health import Health
 
 GIGABYTE = 1_000_000_000
@@ -124,7 +124,8 @@ def _counters(device: str) -> Finding:
 def check_disk(here: Path, own: Path) -> Iterator[Finding]:
     """Free space in the working folder and in the home folder."""
     for what, folder in (("disk here", here), ("disk at home", own)):
-        there = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
+        places = (folder, *folder.absolute().parents)
+        there = next(path for path in places if os.path.isdir(path))  # a Path raises without rights
         free = shutil.disk_usage(there).free
         state = "problem" if free < NO_DISK else "note" if free < LITTLE_DISK else "ok"
         mend = "" if state == "ok" else "free some space, or choose another --out"
@@ -134,7 +135,7 @@ def check_disk(here: Path, own: Path) -> Iterator[Finding]:
 def check_home(folder: Path) -> Iterator[Finding]:
     """Whether the home folder can be written, and what the speed probe has kept there."""
     mend = "give yourself the right to write there, or set CONVARIUM_HOME to another folder"
-    there = next((path for path in (folder, *folder.parents) if path.exists()), folder)
+    there = next((path for path in (folder, *folder.parents) if os.path.exists(path)), folder)
     if not there.is_dir():
         yield Finding("home", "problem", f"{there} is no folder", mend)
     elif not os.access(there, os.W_OK | os.X_OK):
@@ -168,6 +169,10 @@ def check_database(health: Health, folder: Path) -> Iterator[Finding]:
     if health.exists and health.not_indexed:
         count = len(health.not_indexed)
         yield Finding("logs", "note", f"{count} of {health.logs} are not in the database", mend)
+    if health.unread:
+        names = ", ".join(f"{name} ({reason})" for name, reason in list(health.unread.items())[:3])
+        said = f"{len(health.unread)} cannot be read: {names}"
+        yield Finding("unread logs", "note", said, "give yourself the right to read them")
     if health.torn:
         lines = sum(health.torn.values())
         names = ", ".join(list(health.torn)[:3])
@@ -253,4 +258,4 @@ def _probe(path: Path) -> Finding:
 
 def own_home() -> Path:
     """The home folder, absolute."""
-    return home().expanduser().absolute()
+    return expanded(home()).absolute()

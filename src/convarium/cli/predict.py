@@ -52,7 +52,8 @@ def predict(
     for answer in answers(trained, pictures, top=top):
         if answer.reason is not None:
             bad += 1
-            say(f"error: {shown(answer.picture)}: {answer.reason}. Repair or replace it.")
+            mend = "" if ";" in answer.reason else " Repair or replace it."  # it has its own
+            say(f"error: {shown(answer.picture)}: {answer.reason}.{mend}")
         elif as_json:
             print(_line(answer, trained.network))
         else:

@@ -10,6 +10,7 @@ import typer
 
 from convarium.cli.output import AsJson, print_json
 from convarium.cli.text import bold, columns, paragraph
+from convarium.files import expanded
 
 if TYPE_CHECKING:
     from convarium.recipes import Recipe
@@ -132,7 +133,7 @@ def validate(
     """
     from convarium.recipes import read_recipe
 
-    recipe = read_recipe(file.expanduser())
+    recipe = read_recipe(expanded(file))
     unmoved = recipe.unmoved()
     if as_json:
         print_json({"valid": True, "recipe": recipe.to_dict(), "warning": unmoved or None})
@@ -153,7 +154,7 @@ def _named(name: str) -> Recipe:
     if name in PAPERS:
         return PAPERS[name]
     if name.endswith(".toml"):
-        return read_recipe(Path(name).expanduser())
+        return read_recipe(expanded(name))
     networks = {*catalog.CATALOG, *catalog.ALIASES, *catalog.ALIASES.values()}
     if name in networks:
         return paper_recipe(name)

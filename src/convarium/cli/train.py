@@ -11,6 +11,7 @@ import typer
 from convarium.cli.bakeoff import Device, Layout, Precision, SkipBad, Threads
 from convarium.cli.names import NetworkName
 from convarium.cli.output import AsJson, print_json, say
+from convarium.files import shown
 
 Number = Annotated[int | None, typer.Option(metavar="N", help="Epochs, instead of the recipe's.")]
 MicroBatch = Annotated[
@@ -148,14 +149,14 @@ def train(
     assert done.race is not None
     page = write_run(done.race, settings.out)
     if as_json:
-        shown = replace(done.result, mistakes=())
+        kept = replace(done.result, mistakes=())
         again = {"resumed_from_step": done.resumed_from_step, "exact": done.exact}
         print_json(
-            {"result": _fields(shown), "weights": str(done.weights), "report": str(page), **again}
+            {"result": _fields(kept), "weights": str(done.weights), "report": str(page), **again}
         )
         return
-    say(f"weights: {done.weights}")
-    say(f"report: {page}")
+    say(f"weights: {shown(done.weights)}")
+    say(f"report: {shown(page)}")
 
 
 def _fields(result: Any) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from convarium.data.folder import (
     list_folder,
     name_in,
     part_folders,
+    plain_name,
     subfolders,
 )
 from convarium.data.look import Look, look, passed_over
@@ -114,7 +115,10 @@ def check_folder(root: Path) -> Report:
         pictures=len(pictures),
         form=form,
         unreadable=_named(bad),
-        suspicious=_named({file: "; ".join(found.odd) for file, found in good.items()}),
+        suspicious=(
+            *_alike_classes(good),
+            *_named({file: "; ".join(found.odd) for file, found in good.items()}),
+        ),
         passed_over=_named(aside),
         twins=tuple(_twins(good, held)),
         balance=_balance(good),
@@ -153,9 +157,10 @@ def _of_class(root: Path, folder: Path, part: str) -> Iterator[File]:
 
 
 def _reason_aside(file: File) -> str | None:
-    if not file.label:
+    aside = passed_over(file.path)
+    if aside is None and not file.label:
         return "in no class folder: classes are the first folders, what lies deeper is not read"
-    return passed_over(file.path)
+    return aside
 
 
 def _look(file: File) -> Look | str:
@@ -175,6 +180,16 @@ def _form(root: Path, bad: dict[Path, str]) -> tuple[str | None, dict[str, bool]
 
 def _named(told: dict[File, str]) -> tuple[Named, ...]:
     return tuple(Named(file.name, reason) for file, reason in told.items() if reason)
+
+
+def _alike_classes(good: dict[File, Look]) -> Iterator[Named]:
+    """Classes of one part that a person would read as one."""
+    first: dict[tuple[str, str], str] = {}
+    for part, label in dict.fromkeys((file.part, file.label) for file in good):
+        known = first.setdefault((part, plain_name(label)), label)
+        if known != label:
+            name = f"{part}/{label}/" if part else f"{label}/"
+            yield Named(name, f"a class, and {known!a} is another: are they one?")
 
 
 def _twins(good: dict[File, Look], held: dict[str, bool]) -> Iterator[Twins]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -104,11 +105,12 @@ def list_folder(root: Path, leave_out: Bad | None = None) -> Listing:
 
 def _otherwise_spelt(name: str, classes: tuple[str, ...]) -> str:
     """A class that is missing, and the one that differs from it in case or in its accents' code."""
-    alike = [known for known in classes if _plain(known) == _plain(name)]
+    alike = [known for known in classes if plain_name(known) == plain_name(name)]
     return f"{shown(name)} (spelt {name!a}, there {alike[0]!a})" if alike else shown(name)
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """The name without what a person does not read in it: case, and how accents are coded."""
     return normalize("NFC", name).casefold()
 
 
@@ -235,6 +237,9 @@ def _too_few(folder: Path, count: int) -> str:
     if count:
         return f"{shown(folder)} holds 1 picture; a class needs at least 2."
     deeper = " Its subfolders are not looked into." if subfolders(folder) else ""
+    if others := len(files_of(folder)):
+        deeper += f" Pictures go by their names' endings, which {others} files there lack: "
+        deeper += f"convarium data check {shlex.quote(shown(folder.parent))} says what they are."
     return (
         f"{shown(folder)} holds no pictures (JPEG, PNG, WebP, BMP, GIF).{deeper} Fill or remove it."
     )

@@ -24,7 +24,7 @@ from convarium.data.packed import find_packed, load_packed, read_packed
 from convarium.data.packed.sets import PHOTO_SIDE, SMALL_SIDE, kind_of
 from convarium.data.pictures import BadPicturesError
 from convarium.errors import InputError, UsageError
-from convarium.files import shown
+from convarium.files import expanded, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def survey_dataset(spec: str, *, skip_bad: bool = False) -> Survey:
     if spec == "digits":
         digits = load_digits()
         return Survey(digits.name, digits.kind, digits.classes, len(digits.train), len(digits.test))
-    packed = find_packed(Path(spec).expanduser())
+    packed = find_packed(expanded(spec))
     if packed is not None:
         arrays, _ = read_packed(packed)
         sizes = (len(arrays.y_train), len(arrays.y_test))
@@ -99,7 +99,7 @@ def load_dataset(
         raise UsageError(f"side must be at least 1 pixel, not {side}.")
     if spec == "digits":
         return load_digits(side=side, channels=channels)
-    packed = find_packed(Path(spec).expanduser())
+    packed = find_packed(expanded(spec))
     if packed is not None:
         return load_packed(packed, side, channels)
     return _of_folder(_listing(spec, skip_bad), side, channels, checked=skip_bad)
@@ -111,7 +111,7 @@ def _listing(spec: str, skip_bad: bool) -> Listing:
 
 
 def _folder(spec: str) -> Path:
-    path = Path(spec).expanduser()
+    path = expanded(spec)
     if "/" not in spec and not os.path.lexists(path):
         raise InputError(
             f"no data set, folder or file is named {spec!r}. Give digits, a folder or an .npz file."

@@ -22,10 +22,11 @@ from convarium.data.pictures import (
 TINY_PX = 8
 LONG = 4  # times as long as wide: three quarters lie outside the middle square
 FLAT_SHARE = 0.1  # of a JPEG's rows at its lower end
+_OF_JPEG = (".jpg", ".jpeg", ".jpe", ".jfif", ".jfi", ".jif", ".mpo")
 _EXTENSIONS_OF = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
-    "MPO": (".jpg", ".jpeg", ".jpe", ".jfif"),
-    "PNG": (".png",),
+    "JPEG": _OF_JPEG,
+    "MPO": _OF_JPEG,
+    "PNG": (".png", ".apng"),
     "WEBP": (".webp",),
     "BMP": (".bmp",),
     "GIF": (".gif",),

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile
 
+from convarium.data.jpeg import has_more_scans
 from convarium.data.png import refuse_short
 from convarium.data.untrusted import FAILURES, MAX_BYTES, kind_of, opened_file, reason_of
 from convarium.errors import InputError
@@ -21,9 +22,12 @@ from convarium.files import printable, shown
 
 MAX_PIXELS = 25_000_000
 MAX_SCANS = 100  # of a progressive JPEG; each costs a pass over all its pixels
-EXTENSIONS = frozenset(".jpg .jpeg .jpe .jfif .png .webp .bmp .gif".split())
+EXTENSIONS = frozenset(".jpg .jpeg .jpe .jfif .jfi .jif .mpo .png .apng .webp .bmp .gif".split())
 OTHER_PICTURES = frozenset(
-    ".tif .tiff .heic .heif .avif .svg .pdf .psd .ico .jp2 .jxl .tga .pgm .ppm .pbm .eps".split()
+    ".tif .tiff .heic .heif .hif .avif .svg .svgz .pdf .psd .xcf .ico .icns .cur .dib .pcx .tga "
+    ".jp2 .j2k .jpx .jxl .jxr .bpg .qoi .exr .hdr .dds .eps .ps .pnm .pgm .ppm .pbm .pfm .sgi "
+    # As cameras name what their sensors saw:
+    ".dng .cr2 .cr3 .crw .nef .nrw .arw .sr2 .raf .orf .rw2 .raw .pef .srw .x3f .3fr".split()
 )
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
 _PILLOW = RLock()
@@ -163,13 +167,15 @@ def _opened(file: io.BufferedIOBase) -> Image.Image:
 def _check(image: Image.Image, data: bytes) -> None:
     """Refuses what Pillow would pass over in silence, or take minutes for."""
     if image.format == "PNG":
+        if data[12:16] == b"CgBI":
+            raise ValueError("a PNG as Xcode packs it for phones; convert it to a plain one")
         with Image.open(io.BytesIO(data), formats=("PNG",)) as again:
             again.verify()  # the sums of all chunks: decoding does not look at them
         refuse_short(data)
         key = image.info.get("transparency")
         if isinstance(key, tuple) and "16B" in _raw_mode(image):
             raise ValueError("16-bit colour with a transparent colour; convert it to 8 bits")
-    elif image.format in ("JPEG", "MPO") and data.count(b"\xff\xda") > MAX_SCANS:
+    elif image.format in ("JPEG", "MPO") and has_more_scans(data, MAX_SCANS):
         raise ValueError(f"a JPEG of more than {MAX_SCANS} scans; save it anew")
 
 
@@ -235,7 +241,7 @@ def _as_mode(image: Image.Image, mode: str) -> Image.Image:
 
 
 def _from_16_bits(image: Image.Image) -> Image.Image:
-    levels = np.asarray(image).astype(np.int64).clip(0, 65535)
+    levels = np.asarray(image).clip(0, 65535).astype(np.int32)
     grey = ((levels * 255 + 32767) // 65535).astype(np.uint8)
     key = image.info.get("transparency")
     return Image.fromarray(grey if key is None else np.where(levels == key, np.uint8(255), grey))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -12,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from convarium.files import home, shown
-from convarium.records.events import read_events
+from convarium.records.events import logs_in, read_events
 
 NAME = "records.sqlite"
 BUSY_SECONDS = 20.0
@@ -59,6 +58,7 @@ class Database:
         self._tell = tell
         self._wait = wait
         self._connection: sqlite3.Connection | None = None
+        self.unread: dict[str, str] = {}  # logs that cannot be read, and why
 
     @classmethod
     def in_memory(cls) -> Database:
@@ -85,7 +85,7 @@ class Database:
     def _open(self) -> None:
         self._connection = _connect(self._folder / NAME, wait=self._wait)
         try:
-            _catch_up(self._connection, self._folder)
+            self.unread = _catch_up(self._connection, self._folder)
         except sqlite3.Error:
             self._connection.close()
             raise
@@ -169,8 +169,9 @@ def rebuild(folder: Path | None = None) -> int:
     connection = _connect(fresh, journal="DELETE")
     with connection:
         connection.execute("BEGIN")
-        for log in sorted((folder / "runs").glob("*.jsonl")):
-            _take_log(connection, log)
+        for log in logs_in(folder):
+            with suppress(OSError):  # no right to read it; the others are as good as before
+                _take_log(connection, log)
     count = int(connection.execute("SELECT count(*) FROM runs").fetchone()[0])
     connection.close()
     for suffix in ("-wal", "-shm"):
@@ -192,24 +193,25 @@ def _connect(path: Path, *, journal: str = "WAL", wait: float = BUSY_SECONDS) ->
     return connection
 
 
-def _catch_up(connection: sqlite3.Connection, folder: Path) -> None:
-    """Takes in the logs that have grown since: a run was killed, or the database was locked."""
+def _catch_up(connection: sqlite3.Connection, folder: Path) -> dict[str, str]:
+    """Takes in the logs that have grown since: a run was killed, or the database was locked.
+
+    Returns:
+        By name, why a log cannot be read.
+    """
     known = dict(connection.execute("SELECT run, bytes FROM logs").fetchall())
-    logs = folder / "runs"
-    if not logs.is_dir():
-        return
-    with os.scandir(logs) as entries:
-        behind = sorted(
-            Path(entry.path)
-            for entry in entries
-            if entry.name.endswith(".jsonl")
-            and known.get(entry.name.removesuffix(".jsonl")) != entry.stat().st_size
-        )
-    if behind:
-        with connection:
-            connection.execute("BEGIN IMMEDIATE")
-            for log in behind:
+    behind = [log for log in logs_in(folder) if known.get(log.stem) != log.stat().st_size]
+    unread: dict[str, str] = {}
+    if not behind:
+        return unread
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        for log in behind:
+            try:
                 _take_log(connection, log)
+            except OSError as error:
+                unread[log.name] = error.strerror or str(error)
+    return unread
 
 
 def _take_log(connection: sqlite3.Connection, log: Path) -> None:

@@ -50,6 +50,23 @@ def read_events(path: Path) -> Iterator[dict[str, Any]]:
             yield event
 
 
+def logs_in(folder: Path) -> list[Path]:
+    """The logs of a home folder, by name; what is no plain file is none."""
+    logs = folder / "runs"
+    if not logs.is_dir():
+        return []
+    with os.scandir(logs) as entries:
+        found = [entry.path for entry in entries if entry.name.endswith(".jsonl") and _plain(entry)]
+    return [Path(path) for path in sorted(found)]
+
+
+def _plain(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link that leads to itself
+        return False
+
+
 def now() -> str:
     """This moment, ISO 8601 in UTC."""
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds")

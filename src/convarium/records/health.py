@@ -10,7 +10,7 @@ from pathlib import Path
 
 from convarium.files import home
 from convarium.records.database import NAME, Database, rebuild, set_aside
-from convarium.records.events import read_events
+from convarium.records.events import logs_in, read_events
 
 WAIT_SECONDS = 1.0
 
@@ -19,7 +19,8 @@ WAIT_SECONDS = 1.0
 class Health:
     """What was found. `fault` is why the database cannot be used, None where it can.
 
-    `torn` counts, by the name of the log, lines that cannot be read.
+    `torn` counts, by the name of the log, lines that cannot be read; `unread` says why a whole
+    log cannot be.
     """
 
     exists: bool
@@ -30,23 +31,27 @@ class Health:
     logs: int = 0
     not_indexed: tuple[str, ...] = ()  # runs that have a log and are not in the database
     torn: dict[str, int] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)
 
 
 def check_records(folder: Path | None = None) -> Health:
     """The state of the database and of the logs beside it."""
     folder = folder or home()
-    logs = sorted((folder / "runs").glob("*.jsonl"))
+    logs = logs_in(folder)
+    unread = {log.name: reason for log in logs if (reason := _unreadable(log))}
     torn = {log.name: count for log in logs if (count := _torn_lines(log))}
     path = folder / NAME
     if not path.exists():
-        return Health(False, logs=len(logs), not_indexed=tuple(log.stem for log in logs), torn=torn)
+        names = tuple(log.stem for log in logs)
+        return Health(False, logs=len(logs), not_indexed=names, torn=torn, unread=unread)
     try:
         fault, known, results = _look_into(path)
     except sqlite3.DatabaseError as error:
         fault, known, results = str(error), set(), 0
-    missing = () if fault else tuple(log.stem for log in logs if log.stem not in known)
+    there = [log.stem for log in logs if log.name not in unread]
+    missing = () if fault else tuple(run for run in there if run not in known)
     locked = fault is not None and "locked" in fault
-    return Health(True, fault, locked, len(known), results, len(logs), missing, torn)
+    return Health(True, fault, locked, len(known), results, len(logs), missing, torn, unread)
 
 
 def repair_records(health: Health, folder: Path | None = None) -> int:
@@ -85,9 +90,18 @@ def _look_into(path: Path) -> tuple[str | None, set[str], int]:
 def _torn_lines(log: Path) -> int:
     """Lines that are no JSON, empty ones left out; 0 where the log cannot be read."""
     lines: list[str] = []
-    with suppress(OSError):
-        lines = log.read_text("utf-8", errors="replace").splitlines()
+    with suppress(OSError):  # a line ends as `read_events` has it: with a line feed alone
+        lines = log.read_text("utf-8", errors="replace").split("\n")
     return sum(not _is_json(line) for line in lines if line.strip())
+
+
+def _unreadable(log: Path) -> str:
+    """Why a log cannot be opened; empty where it can."""
+    try:
+        with log.open("rb"):
+            return ""
+    except OSError as error:
+        return error.strerror or str(error)
 
 
 def _is_json(line: str) -> bool:

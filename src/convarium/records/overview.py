@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -12,9 +13,9 @@ from typing import Any
 
 from convarium import catalog
 from convarium.errors import ConvariumError, InputError, UsageError, unknown_name
-from convarium.files import home
+from convarium.files import expanded, home, shown
 from convarium.records.database import Database
-from convarium.records.events import read_events
+from convarium.records.events import logs_in, read_events
 
 WAIT_SECONDS = 1.0  # for a database that another program has locked
 FIRST = "Make the first: convarium bakeoff --data digits"
@@ -81,14 +82,23 @@ def overview(folder: Path | None = None, *, tell: Callable[[str], None] = print)
         return []
     try:
         with Database(folder, tell=tell, wait=WAIT_SECONDS) as database:
-            return of_database(database)
+            found = of_database(database)
+            for name, why in database.unread.items():
+                tell(f"{shown(logs / name)} cannot be read ({why}): its run may be missing.")
+            return found
     except (OSError, sqlite3.DatabaseError) as error:
         reason = getattr(error, "strerror", None) or error
         tell(
             f"the records' database cannot be read ({reason}); read from the logs in {logs} "
             "instead. convarium doctor --repair builds it anew."
         )
-    return of_events(event for log in sorted(logs.glob("*.jsonl")) for event in read_events(log))
+    return of_events(_of_logs(folder))
+
+
+def _of_logs(folder: Path) -> Iterator[dict[str, Any]]:
+    for log in logs_in(folder):
+        with suppress(OSError):
+            yield from read_events(log)
 
 
 def of_database(database: Database) -> list[Record]:
@@ -131,7 +141,7 @@ def _named(word: str, known: list[Record]) -> list[Record]:
     found = [one for one in known if fnmatchcase(one.model, name)]
     if found:
         return found
-    log = Path(word).expanduser() / "log.jsonl"
+    log = expanded(word) / "log.jsonl"
     if log.is_file():
         return of_events(read_events(log))
     if len(runs) > 1:
@@ -155,7 +165,7 @@ def full_record(one: Record, word: str) -> tuple[dict[str, Any], dict[str, Any]]
     Raises:
         InputError: the run's log is gone.
     """
-    logs = (home() / "runs" / f"{one.run}.jsonl", Path(word).expanduser() / "log.jsonl")
+    logs = (home() / "runs" / f"{one.run}.jsonl", expanded(word) / "log.jsonl")
     for log in logs:
         events = [event for event in read_events(log) if event.get("run") == one.run]
         starts = [event for event in events if event["event"] == "start"]

@@ -10,7 +10,7 @@ from typing import Any
 from convarium.records import Record, Result
 from convarium.report.bubbles import macs_chart, time_chart
 from convarium.report.cells import Head
-from convarium.report.drawing import Drawing
+from convarium.report.drawing import Drawing, unchecked
 from convarium.report.entries import Entry
 from convarium.report.page import render
 
@@ -36,10 +36,11 @@ def charts_of(records: Sequence[Record]) -> list[Charts]:
 
     Up to 40 records of a data set are all shown; of more, the newest of each network.
     """
-    drawn = [
-        _charts(data, place, [one for one in records if one.data == data and one.top1 is not None])
-        for place, data in enumerate(sorted({one.data for one in records}))
-    ]
+    with unchecked():
+        drawn = [
+            _charts(data, place, [r for r in records if r.data == data and r.top1 is not None])
+            for place, data in enumerate(sorted({one.data for one in records}))
+        ]
     return [charts for charts in drawn if charts.drawings]
 
 
@@ -74,6 +75,10 @@ def _charts(data: str, place: int, records: list[Record]) -> Charts:
     words = f"All {len(records)} records."
     if len(shown) < len(records):
         words = f"The newest record of each of {len(shown)} networks, of {len(records)} records."
+    for what, field in (("count of MACs", "macs"), ("time", "ms_batch1")):
+        without = sum(getattr(one, field) is None for one in shown)
+        if without:
+            words += f" {without} without a {what} cannot stand in its chart."
     machines = sorted({one.machine for one in shown if one.machine})
     if len(machines) > 1:
         words += f" Times are of {len(machines)} machines: {', '.join(machines)}."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,6 +10,7 @@ from torch import nn
 from convarium import catalog
 from convarium.errors import MissingExtraError, UsageError, unknown_name
 from convarium.facts import model_facts
+from convarium.files import expanded
 from convarium.nets.build import build
 from convarium.verify.initial import with_first_values, without_values
 from convarium.verify.layer_table import read_table
@@ -68,7 +68,7 @@ def _native(named: Named) -> _Size:
 
 def _side(named: Named, size: _Size, mode: str, *, first_values: bool) -> Side:
     if isinstance(named, str) and _is_table(named):
-        return read_table(Path(named).expanduser())
+        return read_table(expanded(named))
     if size is None:
         raise UsageError("diff needs an input size, such as (3, 224, 224), for a module of yours.")
     with without_values():

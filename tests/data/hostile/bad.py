@@ -22,15 +22,31 @@ _CONTENTS = {
     "pdf": (b"%PDF-1.7\n1 0 obj", "a PDF"),
     "tiff": (b"II*\0" + bytes(100), "a TIFF"),
     "tiff_big_endian": (b"MM\0*" + bytes(100), "a TIFF"),
+    "tiff_of_raws": (b"II*\0\x10\0\0\0CR\2\0" + bytes(100), "a camera's raw"),
+    "raw_canon": (b"\0\0\0\x18ftypcrx " + bytes(100), "a camera's raw"),
+    "raw_fuji": (b"FUJIFILMCCD-RAW 0201" + bytes(100), "a camera's raw"),
+    "raw_olympus": (b"IIRO\x08\0\0\0" + bytes(100), "a camera's raw"),
+    "raw_panasonic": (b"IIU\0\x18\0\0\0" + bytes(100), "a camera's raw"),
+    "tiff_of_64_bits": (b"II+\0\x08\0\0\0" + bytes(100), "a TIFF"),
+    "heic_of_10_bits": (b"\0\0\0\x18ftypheix" + bytes(100), "a HEIC"),
+    "heic_film": (b"\0\0\0\x18ftypmsf1" + bytes(100), "a HEIC or AVIF"),
     "heic": (b"\0\0\0\x18ftypheic" + bytes(100), "a HEIC"),
     "avif": (b"\0\0\0\x18ftypavif" + bytes(100), "an AVIF"),
     "psd": (b"8BPS\0\1" + bytes(100), "a Photoshop"),
+    "icon_of_apple": (b"icns" + bytes(100), "an icon"),
+    "cursor": (b"\0\0\2\0\1\0" + bytes(100), "a cursor"),
+    "targa": (b"\0\0\2" + bytes(100), "a Targa"),
+    "gimp": (b"gimp xcf v011" + bytes(100), "a GIMP"),
     "icon": (b"\0\0\1\0\1\0" + bytes(100), "an icon"),
     "jp2": (b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(100), "a JPEG 2000"),
     "jxl": (b"\xff\x0a" + bytes(100), "a JPEG XL"),
+    "ppm_in_words": (b"P3\n1 1\n255\n1 2 3\n", "a portable pixmap"),
     "ppm": (b"P6 1 1 255\nabc", "a portable pixmap"),
     "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0", "a PostScript"),
     "page": (b"<!DOCTYPE html><html></html>", "a web page"),
+    "answer": (b"HTTP/1.1 404 Not Found\r\n\r\n", "a web server"),
+    "thumbs": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(100), "Thumbs.db"),
+    "film_avi": (b"RIFF\0\1\0\0AVI LIST" + bytes(100), "a film"),
     "zip": (b"PK\3\4" + bytes(100), "a ZIP"),
     "gzip": (b"\x1f\x8b\x08" + bytes(100), "a gzip"),
     "program": (b"\x7fELF" + bytes(100), "a program"),
@@ -79,7 +95,7 @@ def contents() -> Iterator[Kind]:
     """Other things under a picture's name, and other pictures under their own."""
     for name, (data, reason) in _CONTENTS.items():
         yield Kind(f"{name}.png", of(data), reason=reason)
-    for extension in ("svg", "tiff", "heic", "pdf", "ico"):
+    for extension in ("svg", "tiff", "heic", "pdf", "ico", "dng", "nef"):
         yield Kind(f"own_name.{extension}", of(b"anything"), reason="convert it to PNG")
 
 
@@ -136,6 +152,8 @@ def broken() -> Iterator[Kind]:
     key = raw.chunk(b"tRNS", struct.pack(">3H", 1, 2, 3))
     wide = raw.png(RGB * 257, 16, 2, before=key)
     yield Kind("16_bit_key.png", of(wide), reason="convert it to 8 bits")
+    apple = raw.PNG + raw.chunk(b"CgBI", b"P\0 \2") + good[8:]
+    yield Kind("packed_for_phones.png", of(apple), reason="as Xcode packs it")
     segments = raw.jpeg_segments(encoded(RGB, "JPEG"))
     for name, marker in (("frame", 0xC0), ("tables", 0xDB), ("scan", 0xDA)):
         left = [part for part in segments if part[0] != marker]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import os
 import struct
@@ -158,6 +159,15 @@ def rotated() -> Iterator[Kind]:
         yield Kind(f"{name}.jpg", of(jpeg), RGB, 4)
 
 
+# The picture as libjpeg-turbo 2.1.5 writes it with arith_code, at quality 100 without subsampling.
+ARITHMETIC = base64.b64decode(
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB"
+    "AQEBAQEBAQEBAQEBAQEBAQEBAQH/2wBDAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB"
+    "AQEBAQEBAQEBAQEBAQEBAQEBAQH/yQARCAAQABADAREAAhEBAxEB/8wACgAQEAUBEBEF/9oADAMBAAIRAxEAPwD/AO5P"
+    "pxPTpM3KfqT6K26SOS2A02lC0OrEtd4KgP/Z"
+)
+
+
 def jpegs() -> Iterator[Kind]:
     """JPEG's kinds of coding and colour."""
     exact = {"quality": 100, "subsampling": 0}
@@ -174,10 +184,21 @@ def jpegs() -> Iterator[Kind]:
     grey = encoded(GREY, "JPEG", "L", quality=100)
     yield Kind("grey.jpe", of(grey), three(GREY), 3)
     yield from _inks()
+    yield Kind("arithmetic.jpg", of(ARITHMETIC), RGB, 4)
+    filled = b"".join(b"\xff\xff\xff" + data for _, data in whole)
+    yield Kind("fill_bytes.jpg", of(b"\xff\xd8" + filled + b"\xff\xff\xd9"), RGB, 4)
+    # A phone's film behind its photo: any bytes, here those that begin a scan.
+    film = b"\0\0\0\x18ftypmp42" + b"\xff\xda\0\x0c" * 500
+    yield Kind("film_behind.jpg", of(encoded(RGB, "JPEG", **exact) + film), RGB, 4)
     frames = [Image.fromarray(a.astype(np.uint8)) for a in (RGB, 255 - RGB)]
     buffer = io.BytesIO()
     frames[0].save(buffer, "MPO", save_all=True, append_images=frames[1:], **exact)
-    yield Kind("stereo.jpg", of(buffer.getvalue()), RGB, 4)
+    both = buffer.getvalue()
+    yield Kind("stereo.jpg", of(both), RGB, 4)
+    yield Kind("stereo.mpo", of(both), RGB, 4)
+    yield Kind("second_cut.jpg", of(both[:-300]), RGB, 4)
+    table = both.index(b"MPF\0") + 4
+    yield Kind("stereo_lies.jpg", of(both[:table] + bytes(8) + both[table + 8 :]), RGB, 4)
 
 
 def _inks() -> Iterator[Kind]:

@@ -17,6 +17,7 @@ from convarium.records.codec import result_from_dict
 LOG = "log.jsonl"
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}")  # as `files.written_whole` names them
 WEIGHTS = "last.safetensors"  # of a network that was trained alone
+CHECKPOINTS = "checkpoints"  # of the same
 
 
 def weights_path(out: Path, model: str) -> Path:
@@ -48,7 +49,7 @@ def tidy(out: Path) -> list[str]:
     Returns:
         A sentence for the user on each run that had no end.
     """
-    for folder in (out, out / "weights"):
+    for folder in (out, out / "weights", out / CHECKPOINTS):
         for path in folder.glob(".*") if folder.is_dir() else ():
             if _TEMPORARY.fullmatch(path.name):
                 path.unlink(missing_ok=True)
@@ -64,7 +65,10 @@ def tidy(out: Path) -> list[str]:
     told = []
     for run, count in open_runs.items():
         note_end(out / LOG, run, "killed")
-        told.append(f"run {run} was cut off here; what it had finished is kept: {count} networks.")
+        kept = (
+            f"; what it had finished is kept: {count} network{'s' * (count != 1)}" if count else ""
+        )
+        told.append(f"run {run} was cut off here{kept}.")
     share(out / LOG)
     return told
 
@@ -83,7 +87,7 @@ def alone_in(out: Path) -> Iterator[None]:
     """Keeps other races out of the folder while the block runs.
 
     Raises:
-        UsageError: another race runs there.
+        UsageError: another race or training runs there.
         InputError: the folder cannot be made or written.
     """
     try:
@@ -107,4 +111,4 @@ def _lock(handle: int, out: Path) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise UsageError(f"another race runs in {out}. Wait, or choose another --out.") from None
+        raise UsageError(f"another run is busy in {out}. Wait, or choose another --out.") from None

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from convarium.bakeoff.entrant import Entrant
+from convarium.bakeoff.folder import CHECKPOINTS
 from convarium.bakeoff.settings import Settings
 from convarium.bakeoff.trained import find_trained
 from convarium.errors import InputError, UsageError
@@ -19,8 +20,6 @@ from convarium.machine import Plan
 from convarium.train import Checkpoint, World
 from convarium.train import checkpoint as checkpoints
 from convarium.train.launch import restarted
-
-FOLDER = "checkpoints"  # in the run's own
 
 
 def checkpoint_for(one: Entrant, asked: str, tell: Callable[[str], None]) -> Checkpoint | None:
@@ -34,7 +33,7 @@ def checkpoint_for(one: Entrant, asked: str, tell: Callable[[str], None]) -> Che
     Raises:
         InputError: no checkpoint at the place, or another run's.
     """
-    own = one.settings.out / FOLDER
+    own = one.settings.out / CHECKPOINTS
     if asked == "never":
         checkpoints.discard(own)
         return None
@@ -42,7 +41,7 @@ def checkpoint_for(one: Entrant, asked: str, tell: Callable[[str], None]) -> Che
         return checkpoints.newest(own, tell)
     place = Path(asked).expanduser()
     if place.is_dir():
-        inner = place / FOLDER
+        inner = place / CHECKPOINTS
         where = inner if inner.is_dir() else place
         found = checkpoints.newest(where, tell, clear=False)  # another run's, as it is
     else:
@@ -68,7 +67,7 @@ def resume_for(
     found: list[Checkpoint] = []
 
     def told() -> Checkpoint | None:
-        own = checkpoints.manifests_config(one.settings.out / FOLDER) == one.config
+        own = checkpoints.manifests_config(one.settings.out / CHECKPOINTS) == one.config
         again = restarted() and (asked == "never" or own)
         kept = checkpoint_for(one, "auto" if again else asked, tell)
         if kept is None:

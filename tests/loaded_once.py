@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import struct
 import subprocess
@@ -33,3 +34,16 @@ def give_up_rights() -> None:
     system = ctypes.CDLL(None, use_errno=True)
     if system.capset(struct.pack("=Ii", 0x20080522, 0), bytes(24)):
         raise OSError(ctypes.get_errno(), "capset")
+
+
+def full_disk_from(count: int) -> None:
+    """Every write that must reach the disk fails from the `count`th on."""
+    real, seen = os.fsync, [0]
+
+    def fsync(handle: int) -> None:
+        seen[0] += 1
+        if seen[0] >= count:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(handle)
+
+    os.fsync = fsync

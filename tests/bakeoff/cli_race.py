@@ -8,7 +8,6 @@ ended it), and what it wrote to stdout and stderr.
 
 from __future__ import annotations
 
-import errno
 import gc
 import json
 import os
@@ -26,7 +25,7 @@ from convarium import report
 from convarium.bakeoff import race, single, speed
 from convarium.cli import main
 from convarium.records import database
-from loaded_once import give_up_rights
+from loaded_once import full_disk_from, give_up_rights
 
 
 def child(trial: dict) -> None:
@@ -43,19 +42,6 @@ def child(trial: dict) -> None:
     if trial.get("ordinary"):
         give_up_rights()
     os._exit(main(trial["argv"]))
-
-
-def full_disk_from(count: int) -> None:
-    """Every write that must reach the disk fails from the `count`th on."""
-    real, seen = os.fsync, [0]
-
-    def fsync(handle: int) -> None:
-        seen[0] += 1
-        if seen[0] >= count:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        real(handle)
-
-    os.fsync = fsync
 
 
 def run(trial: dict) -> dict:

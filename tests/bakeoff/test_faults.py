@@ -266,5 +266,5 @@ def test_a_second_race_in_the_folder_is_refused(racer: Racer) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
         told = racer()
     assert told["code"] == 2
-    assert "another race runs" in told["err"]
+    assert "another run is busy" in told["err"]
     assert racer()["code"] == 0

@@ -194,7 +194,7 @@ def test_minutes_replace_epochs(settings: Make) -> None:
 
 
 def test_one_race_at_a_time_in_a_folder(settings: Make) -> None:
-    with alone_in(settings().out), pytest.raises(UsageError, match="another race runs"):
+    with alone_in(settings().out), pytest.raises(UsageError, match="another run is busy"):
         run(settings())
 
 

@@ -35,7 +35,8 @@ def test_aliases_are_resolved_and_doubles_dropped(settings: Make) -> None:
         ({"epochs": 0}, "at least 1"),
         ({"epochs": None, "minutes": 0.0}, "above 0"),
         ({"epochs": None, "minutes": float("nan")}, "above 0"),
-        ({"seed": -1}, "at least 0"),
+        ({"seed": -1}, "from 0 to 9223372036854775807, not -1"),
+        ({"seed": 2**63}, "from 0 to 9223372036854775807, not 9223372036854775808"),
     ],
 )
 def test_impossible_settings_are_refused(

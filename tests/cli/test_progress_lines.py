@@ -42,3 +42,23 @@ def test_a_race_has_no_lines_between_its_networks(capsys) -> None:
 
 def test_no_line_comes_before_its_time(capsys) -> None:
     assert lines(capsys, every=3600.0) == []
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_a_bar_keeps_the_time_left_and_the_loss_in_any_terminal(width) -> None:
+    screen = Console(file=io.StringIO(), force_terminal=True, width=width)
+    watcher = Watcher(screen)
+    watcher.listen(RaceStarted("digits", 64, 30, 10, ("resnet20_cifar",), ()))
+    watcher.listen(NetworkStarted("resnet20_cifar", 1, 4, None, "fp32", 1.0))
+    norms = {"conv1": 0.5, "fc": 2.0}
+    done = NetworkProgress("resnet20_cifar", 0.5, 2, 1.25, 30.0, 0.05, 812.4, norms)
+    watcher.listen(done)
+    watcher.stop()
+    sheet = Console(file=io.StringIO(), width=width)
+    sheet.print(watcher._progress.get_renderable())
+    (text,) = sheet.file.getvalue().splitlines()
+    assert len(text) <= width
+    assert "resnet20_cifar" in text
+    assert "0:30 left" in text
+    assert "epoch 2 of 4, loss 1.250" in text
+    assert ("812 images/s, gradient conv1 0.5 .. fc 2" in text) == (width == 160)

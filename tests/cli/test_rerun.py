@@ -147,7 +147,7 @@ def test_an_older_record_has_its_data_in_its_command(log: Path, capsys: Capture)
 @pytest.mark.parametrize(
     ("field", "value", "hint"),
     [
-        ("plan", {"threads": 10**9}, "1000000000 threads"),
+        ("plan", {"threads": 10**9}, "threads must be from 1 to 1024, not 1000000000"),
         ("plan", {"cores": 1}, "plan cannot be read"),
         ("plan", {"threads": 1, "precision": "fp8"}, "plan cannot be read"),
         ("plan", {"threads": 1, "device": "tpu"}, "Repeat it where it ran"),

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from convarium.errors import UsageError
 from convarium.machine import PeakMemory, Plan, Timing, answering, describe_machine, interleaved
 
 
@@ -61,6 +62,12 @@ def test_peak_memory_says_why_there_is_none(tmp_path) -> None:
         pass
     assert peak.bytes is None
     assert "cannot be reset" in peak.reason
+
+
+@pytest.mark.parametrize("threads", [0, 100_000])
+def test_threads_that_no_system_grants_are_refused(threads) -> None:
+    with pytest.raises(UsageError, match=f"threads must be from 1 to 1024, not {threads}"):
+        Plan(threads)
 
 
 def test_a_plan_puts_threads_back() -> None:

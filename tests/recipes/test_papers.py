@@ -256,7 +256,14 @@ def test_a_plateau_divides_as_often_as_printed() -> None:
 def test_every_recipe_with_printed_rates_is_tried() -> None:
     by_eye = {name for name, recipe in PAPERS.items() if recipe.schedule.startswith("plateau")}
     alike = {"fractal_svhn", "densenet_cifar_plain", "wrn_cifar_dropout"}
-    assert set(PAPERS) == set(PRINTED) | by_eye | alike | {"mobilenet_imagenet"}
+    own = {"mobilenet_imagenet", "lenet_mnist_tenth"}
+    assert set(PAPERS) == set(PRINTED) | by_eye | alike | own
+
+
+def test_lenets_slower_recipe_has_a_tenth_of_each_printed_rate() -> None:
+    slower, length = PAPERS["lenet_mnist_tenth"], Length(20, 20 * 60_000)
+    for first_pass, rate in ((1, 0.0005), (3, 0.0002), (6, 0.0001), (9, 5e-5), (13, 1e-5)):
+        assert slower.lr_at((first_pass - 1) / 20, length) == pytest.approx(rate / 10)
 
 
 @pytest.mark.parametrize("network", CATALOG)

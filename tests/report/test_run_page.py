@@ -39,6 +39,7 @@ def single() -> Race:
     )
     race = make_race()
     result = replace(race.results[0], curve=curve)
+    race = replace(race, machine={**race.machine, "accelerators": []})
     return replace(race, results=(result,), sentence="recipe lenet5: <3 epochs>", front_time=())
 
 
@@ -111,6 +112,17 @@ def test_the_gradient_chart_holds_each_stage_at_each_epoch(single) -> None:
     points = {one.name: dict(one.points) for one in lines.series}
     assert list(points) == list(STAGES)
     assert points["conv2_x"] == pytest.approx({1: 1.0, 2: 0.1, 3: 0.01})
+
+
+def test_an_epoch_is_told_once_on_the_axis(single) -> None:
+    for lines in training_lines(single.results[0]):
+        shown = ElementTree.fromstring(lines.drawing.svg).itertext()
+        assert [word for word in shown if word in ("1", "2", "3")][:3] == ["1", "2", "3"]
+
+
+def test_what_a_machine_has_not_is_none_and_a_whole_batch_is_told(text) -> None:
+    assert re.search(r"<dt>accelerators</dt><dd>none</dd>", text)
+    assert re.search(r"<dt>micro_batch</dt><dd>the whole batch</dd>", text)
 
 
 def test_the_error_chart_has_training_and_validation(single) -> None:

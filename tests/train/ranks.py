@@ -3,9 +3,9 @@
 Reads one JSON line a trial from stdin: {"argv": [words] or [[words] for each rank], "size": n,
 "started": ranks that are started, "env": {}, "signal": [rank, number, step] or null, "record":
 folder or null, "limit": seconds, "hidden": n or null, "compare": "towers", "norm" or null,
-"whole": all of the data and none of it in memory, "ordinary": without root's rights, "remove" or
-"close": [path, step] or null}; writes a JSON list with each rank's exit code (minus the signal that
-ended it) and what it wrote to stdout and stderr.
+"whole": all of the data and none of it in memory, "ordinary": without root's rights, "no_space_at":
+n or null, "remove" or "close": [path, step] or null}; writes a JSON list with each rank's exit code
+(minus the signal that ended it) and what it wrote to stdout and stderr.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from convarium.train.batch_norm import synchronise
 from convarium.train.launch import joined
 from convarium.train.stepper import Stepper
 from convarium.train.towers import Towers
-from loaded_once import give_up_rights
+from loaded_once import full_disk_from, give_up_rights
 
 
 def child(trial: dict, rank: int, port: int) -> None:
@@ -55,6 +55,8 @@ def child(trial: dict, rank: int, port: int) -> None:
         signal_at(*trial["signal"][1:])
     if trial.get("ordinary"):
         give_up_rights()
+    if trial.get("no_space_at"):
+        full_disk_from(trial["no_space_at"])
     if trial.get("whole"):
         single.load_dataset, load.MEMORY_BOUND = load.load_dataset, 0
     for what, act in (("remove", Path.unlink), ("close", partial(Path.chmod, mode=0o555))):

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import signal
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from convarium.machine import Plan
 from convarium.train import CheckpointSaved, Keeper, Training
 from convarium.train import checkpoint as checkpoints
 from convarium.train.checkpoint import newest
+from convarium.train.position import Position
 from train.conftest import small_net
 
 
@@ -120,6 +122,33 @@ def test_numbers_that_are_not_finite_are_not_kept(folder) -> None:
     assert keeper.save({"step": 3}, {"model/w": torch.tensor([1.0, torch.nan])}) == 2
     keeper.wait()
     assert _files(folder) == before
+
+
+_START = asdict(Position())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"step": -1},
+        {"batch": 1.5},
+        {"batch": 5},
+        {"seconds": float("nan")},
+        {"micro_batch": 0},
+        {"tally": [1.0]},
+        {"errors": [float("inf")]},
+    ],
+)
+def test_a_position_that_cannot_be_is_refused(change) -> None:
+    assert Position.read(_START, 5) == Position()
+    with pytest.raises(InputError, match="cannot be a run's"):
+        Position.read({**_START, **change}, 5)
+
+
+@pytest.mark.parametrize("change", [{"seconds": "long"}, {"curve": [{"epoch": 1}]}, {"errors": 3}])
+def test_a_position_of_other_fields_is_of_another_version(change) -> None:
+    with pytest.raises(InputError, match="of another version"):
+        Position.read({**_START, **change}, 5)
 
 
 class _Overflows(nn.Module):

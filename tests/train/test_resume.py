@@ -9,11 +9,13 @@ from dataclasses import replace
 import pytest
 import torch
 
+from convarium.data.counter import order
 from convarium.errors import ExhaustedError, StoppedError
 from convarium.machine import Plan
-from convarium.train import CheckpointSaved, Keeper, Resumed, Training
+from convarium.train import CheckpointSaved, Keeper, Resumed, StepDone, Training
 from convarium.train.checkpoint import newest
 from convarium.train.position import exactness
+from convarium.train.samples import Samples
 from convarium.train.world import World
 from train.conftest import small_net
 
@@ -149,6 +151,25 @@ def test_a_signal_stops_behind_a_checkpoint(bars, full, tmp_path) -> None:
     with pytest.raises(StoppedError, match=r"SIGUSR1.*behind step 1"):
         list(events)
     assert newest(tmp_path, print).about["at"]["step"] == 1
+
+
+def test_a_resume_in_mid_epoch_makes_no_view_that_was_made(
+    bars, full, tmp_path, monkeypatch
+) -> None:
+    """So it starts at once, wherever in the epoch."""
+    _cut_at(6, _training(bars, full, Plan(1), tmp_path))
+    second = _training(bars, full, Plan(1), tmp_path)
+    asked: list[tuple[int, list[int]]] = []
+    own = Samples.of
+
+    def of(samples: Samples, ids: torch.Tensor, epoch: int):
+        asked.append((epoch, ids.tolist()))
+        return own(samples, ids, epoch)
+
+    monkeypatch.setattr(Samples, "of", of)
+    next(event for event in second.events() if isinstance(event, StepDone))
+    # 56 pictures in batches of 16 make 4 steps an epoch: step 7 is the third of the second.
+    assert asked == [(2, order(3, 2, 56)[32:48].tolist())]
 
 
 def test_a_full_disk_keeps_the_checkpoint_before(bars, full, tmp_path, monkeypatch) -> None:

@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from convarium.bakeoff.folder import alone_in
 from convarium.data import load_dataset
 from convarium.data.counter import order
+from convarium.train.checkpoint import manifests_config
 from train.conftest import Trial
 
 STEPS = 12  # two epochs of six batches
@@ -89,6 +91,61 @@ def test_a_place_that_holds_no_folder_is_refused_in_a_sentence(
     (tmp_path / "a file").write_text("")
     (end,) = trial("lenet_caffe --epochs 1", 1, out=place)
     _assert_refused(end, 3, f"{place} cannot be written", "Choose another --out")
+
+
+@pytest.mark.parametrize(
+    "count", [9, *(pytest.param(n, marks=pytest.mark.slow) for n in (*range(1, 9), *range(10, 40)))]
+)
+def test_a_disk_full_from_some_write_on_costs_no_checkpoint(trial: Trial, tmp_path, count) -> None:
+    (whole,) = trial(WORDS, 1, out="whole")
+    (full,) = trial(WORDS, 1, no_space_at=count)
+    assert full["code"] in (0, 5), full
+    before = manifests_config(tmp_path / "run" / "checkpoints")
+    if full["code"]:
+        _assert_refused(full, 5, "No space left on device")
+    (again,) = trial(WORDS, 1)
+    assert again["code"] == whole["code"] == 0, again
+    told = json.loads(again["out"])
+    assert told["resumed_from_step"] > 0 or before is None
+    assert _last(tmp_path / "run") == _last(tmp_path / "whole")
+
+
+def test_what_a_kill_left_among_the_checkpoints_is_cleared_up(trial: Trial, tmp_path) -> None:
+    folder = tmp_path / "run" / "checkpoints"
+    folder.mkdir(parents=True)
+    left = [".step-000000001.safetensors.0123abcd", ".step-000000001.json.0123abcd"]
+    left.append("step-000000001.safetensors")  # the manifest did not come any more
+    for name in left:
+        (folder / name).write_bytes(b"half")
+    (end,) = trial(WORDS, 1)
+    assert end["code"] == 0, end
+    kept = {path.name for path in folder.iterdir()}
+    assert kept == {f"step-{n:09}.{kind}" for n in (10, 12) for kind in ("json", "safetensors")}
+
+
+def test_a_second_training_in_the_folder_is_refused(trial: Trial, tmp_path) -> None:
+    with alone_in(tmp_path / "run"):
+        (end,) = trial(WORDS, 1)
+    _assert_refused(end, 2, "another run is busy in", "run. Wait, or choose another --out")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("--seed 1", "differs in seed."),
+        ("--set lr=0.001", "differs in recipe or length."),
+        ("--epochs 3", "differs in recipe or length."),
+    ],
+)
+def test_another_training_in_its_folder_is_refused_and_told_why(
+    trial: Trial, tmp_path, change, words
+) -> None:
+    (stopped,) = trial(WORDS, 1, signal=[0, signal.SIGTERM, 5])
+    assert stopped["code"] == 75, stopped
+    before = sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir())
+    (end,) = trial(f"{WORDS} {change}", 1)
+    _assert_refused(end, 2, words, "Choose another --out, or start over with --resume never.")
+    assert sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir()) == before
 
 
 def _draw_pictures(folder: Path) -> None:

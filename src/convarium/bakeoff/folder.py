@@ -15,10 +15,10 @@ from convarium.records import Result, note_end, read_events, share
 from convarium.records.codec import result_from_dict
 
 LOG = "log.jsonl"
-CHECKPOINTS = "checkpoints"
 # As `files.written_whole` names them, and safetensors what it writes before it renames it.
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}|\.tmp[0-9A-Za-z]{6}")
 WEIGHTS = "last.safetensors"  # of a network that was trained alone
+CHECKPOINTS = "checkpoints"  # of the same
 
 
 def weights_path(out: Path, model: str) -> Path:
@@ -66,7 +66,10 @@ def tidy(out: Path) -> list[str]:
     told = []
     for run, count in open_runs.items():
         note_end(out / LOG, run, "killed")
-        told.append(f"run {run} was cut off here; what it had finished is kept: {count} networks.")
+        kept = (
+            f"; what it had finished is kept: {count} network{'s' * (count != 1)}" if count else ""
+        )
+        told.append(f"run {run} was cut off here{kept}.")
     share(out / LOG)
     return told
 
@@ -85,7 +88,7 @@ def alone_in(out: Path) -> Iterator[None]:
     """Keeps other races out of the folder while the block runs.
 
     Raises:
-        UsageError: another race runs there.
+        UsageError: another race or training runs there.
         InputError: the folder cannot be made or written.
     """
     try:
@@ -109,4 +112,4 @@ def _lock(handle: int, out: Path) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise UsageError(f"another race runs in {out}. Wait, or choose another --out.") from None
+        raise UsageError(f"another run is busy in {out}. Wait, or choose another --out.") from None

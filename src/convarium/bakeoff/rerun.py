@@ -22,7 +22,6 @@ from convarium.records import Result, RunLog
 from convarium.records.codec import result_from_dict, result_to_dict
 
 NOT_RECORDED = "not recorded"
-MOST_THREADS = 1024  # of a plan in a record of another hand
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,8 +241,6 @@ def _plan(recorded: Recorded) -> Plan:
         plan = Plan(**recorded.result.plan)
     except (TypeError, UsageError) as error:
         raise InputError(f"{recorded.run}: its plan cannot be read ({error}).") from error
-    if plan.threads > MOST_THREADS:
-        raise InputError(f"{recorded.run}: its plan asks for {plan.threads} threads.")
     try:
         known_device(plan.device)
     except UsageError as error:

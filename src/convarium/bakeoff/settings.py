@@ -65,8 +65,8 @@ class Settings:
             raise UsageError(f"--epochs must be at least 1, not {self.epochs}.")
         if self.minutes is not None and not 0 < self.minutes < float("inf"):
             raise UsageError(f"--minutes must be above 0, not {self.minutes:g}.")
-        if self.seed < 0:
-            raise UsageError(f"--seed must be at least 0, not {self.seed}.")
+        if not 0 <= self.seed < 2**63:  # what generators and the records hold
+            raise UsageError(f"--seed must be from 0 to {2**63 - 1}, not {self.seed}.")
 
     def told(self, dataset: Dataset) -> dict[str, Any]:
         """What the start of a run's log keeps, so that `rerun` can do the same again."""

@@ -164,7 +164,7 @@ class _Single:
         theirs = kept or last.get("config")
         if theirs is not None and theirs != self.one.config:
             raise UsageError(
-                f"{shown(self._out)} holds a run of another network, data, recipe, seed or length. "
+                f"{shown(self._out)} holds a run that differs in {_differing(self.one)}. "
                 "Choose another --out, or start over with --resume never."
             )
         if last.get("config") != self.one.config:
@@ -190,7 +190,7 @@ class _Single:
             training = self._training(resume)
             plan = plan_words(training.plan)
             self.tell(_recipe_words(one))
-            self.tell(differing(one.recipe, one.name))
+            self.tell(_departs(one))
             if unmoved := one.recipe.unmoved(len(training.batches)):
                 self.tell(unmoved)
             self.listen(NetworkStarted(one.name, 1, one.epochs, settings.minutes, plan, 1.0))
@@ -255,10 +255,24 @@ class _Single:
         return told
 
 
+def _differing(one: Entrant) -> str:
+    """In what the last run of the folder is another than this, as its log has it."""
+    starts = [e for e in read_events(one.settings.out / LOG) if e["event"] == "start"]
+    if not starts:
+        return "network, data, recipe, seed or length"
+    told = (
+        ("network", "models", [one.name]),
+        ("data", "data_fingerprint", one.dataset.fingerprint),
+        ("seed", "seed", one.settings.seed),
+    )
+    found = [word for word, key, value in told if starts[-1].get(key) != value]
+    return " and ".join(found) or "recipe or length"
+
+
 def _as_race(one: Entrant, result: Result, machine: dict[str, Any], started: str) -> Race:
     """The run as its page takes it; the sentence is the recipe's, and how the paper's differs."""
     parts = (one.settings, one.dataset, machine, [result], started)
-    sentence = f"{_recipe_words(one)}; {differing(one.recipe, one.name)}"
+    sentence = f"{_recipe_words(one)}; {_departs(one)}"
     return replace(race_of(*parts, timed=False), sentence=sentence)
 
 
@@ -280,12 +294,21 @@ def _halved_words(event: MicroBatchHalved) -> str:
 def _recipe_words(one: Entrant) -> str:
     """The recipe in one line."""
     recipe, s = one.recipe, one.settings
-    length = f"{s.minutes:g} minutes" if s.minutes else f"{s.epochs or recipe.epochs} epochs"
+    epochs = s.epochs or recipe.epochs
+    length = f"{s.minutes:g} minutes" if s.minutes else f"{epochs} epoch{'s' * (epochs != 1)}"
     if not s.minutes and not s.epochs and recipe.iterations:
         length = f"{recipe.iterations} iterations"
     rate = f"rate {recipe.lr:g}, {recipe.schedule}"
     best = "; its best epoch by validation is tested" if recipe.tested == "best" else ""
     return f"recipe {recipe.name}: {length}, batch {recipe.batch}, {rate}{best}"
+
+
+def _departs(one: Entrant) -> str:
+    """How this run, by the length that was asked, differs from the paper's recipe."""
+    recipe = one.recipe
+    if one.settings.epochs:
+        recipe = replace(recipe, epochs=one.settings.epochs, iterations=None)
+    return differing(recipe, one.name)
 
 
 def _note_failure(log: RunLog, error: BaseException) -> None:

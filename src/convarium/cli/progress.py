@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 from convarium.bakeoff.events import (
     NetworkDone,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from convarium.records import Result
 
 
+WIDE = 120  # columns of a terminal that has room for everything
 EVERY = 10.0  # seconds between two lines where there is no bar
 
 
@@ -52,15 +54,19 @@ class Watcher:
         self._models: tuple[str, ...] = ()
         self._now: NetworkStarted | None = None
         self._bar: TaskID | None = None
+        wide = console.width >= WIDE
+        # What does not fit is cut off the numbers, which get the room that is left.
+        numbers = Column(ratio=1, no_wrap=True, overflow="ellipsis")
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[what]}"),
+            BarColumn(bar_width=24 if wide else 8),
             TimeElapsedColumn(),
             TextColumn("{task.fields[left]}"),
+            TextColumn("{task.fields[what]}", table_column=numbers),
             console=console,
             disable=not console.is_terminal,
             transient=True,
+            expand=True,
         )
 
     @property
@@ -107,7 +113,7 @@ class Watcher:
     def _network_started(self, event: NetworkStarted) -> None:
         self._now = event
         self._told = time.monotonic()
-        self._replace_bar(f"{self._number(event.model)}{event.model:<24}", event.plan)
+        self._replace_bar(f"{self._number(event.model)}{event.model}", event.plan)
 
     def _network_progress(self, event: NetworkProgress) -> None:
         if self._now is None:

@@ -15,6 +15,7 @@ from convarium.machine.devices import sent, wait
 
 LAYOUTS = ("contiguous", "channels_last")
 PRECISIONS = ("fp32", "bf16")
+MOST_THREADS = 1024  # a system that grants no more of them ends the process
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,8 @@ class Plan:
     micro_batch: int | None = None
 
     def __post_init__(self) -> None:
-        if self.threads < 1:
-            raise UsageError(f"threads must be at least 1, not {self.threads}.")
+        if not 1 <= self.threads <= MOST_THREADS:
+            raise UsageError(f"threads must be from 1 to {MOST_THREADS}, not {self.threads}.")
         if self.micro_batch is not None and self.micro_batch < 1:
             raise UsageError(f"the micro-batch must be at least 1, not {self.micro_batch}.")
         for what, value, known in (

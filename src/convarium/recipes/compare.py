@@ -45,8 +45,8 @@ def told(recipe: Recipe, network: str) -> str:
     """
     try:
         paper = paper_recipe(network)
-    except UsageError as error:
-        return f"no paper's recipe to compare with: {error}"
+    except UsageError:
+        return f"no paper's recipe to compare with: the ledger has none that trains {network}"
     found = differences(recipe, paper)
     if not found:
         return f"as {paper.name}, the paper's recipe"
@@ -75,5 +75,5 @@ def words(value: Any) -> str:
 
 def _length(recipe: Recipe) -> str:
     if recipe.epochs is not None:
-        return f"{recipe.epochs} epochs"
+        return f"{recipe.epochs} epoch{'s' * (recipe.epochs != 1)}"
     return f"{recipe.iterations} iterations"

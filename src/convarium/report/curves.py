@@ -7,7 +7,7 @@ from typing import Any
 
 import altair as alt
 
-from convarium.report.drawing import ROWS, Drawing, faded, finished, log_axis
+from convarium.report.drawing import ROWS, Drawing, faded, finished, log_axis, whole_axis
 from convarium.report.entries import Entry
 
 _WIDTH, _HEIGHT = 420, 250
@@ -49,6 +49,9 @@ def _curve(points: list[dict[str, Any]], across: str, up: str) -> Drawing:
     else:
         scale = alt.Scale(zero=False, domainMax=100)
         y = alt.Y("train_top1:Q", title=_UP[up], scale=scale, axis=alt.Axis(tickCount=5))
+    axis = alt.Axis(grid=False, tickCount=5, tickMinStep=1)
+    if across == "epoch":
+        axis = whole_axis(point["epoch"] for point in points)
     base = (
         alt.Chart(ROWS)
         .transform_filter(f"isValid(datum.{up})")
@@ -57,7 +60,7 @@ def _curve(points: list[dict[str, Any]], across: str, up: str) -> Drawing:
                 f"{across}:Q",
                 title=_ACROSS[across],
                 scale=alt.Scale(nice=False),
-                axis=alt.Axis(grid=False, tickCount=5, tickMinStep=1),
+                axis=axis,
             ),
             y=y,
             detail="key:N",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -103,6 +104,25 @@ def log_axis(values: list[float], form: str = "~g", **options: Any) -> Any:
         labelExpr=f"format(datum.value, '{form}')",
         **options,
     )
+
+
+def whole_axis(values: Iterable[int]) -> Any:
+    """An axis for numbers such as epochs, without grid: Vega's own would have ticks at halves."""
+    places = list(values)
+    ticks = _whole_between(min(places), max(places))
+    return altair.Axis(grid=False, values=ticks, format="d")
+
+
+def _whole_between(low: int, high: int) -> list[int]:
+    """At most six whole numbers from low to high, apart by 1, 2 or 5 times a power of ten.
+
+    >>> _whole_between(1, 3), _whole_between(1, 14), _whole_between(7, 7)
+    ([1, 2, 3], [5, 10], [7])
+    """
+    steps = [digit * 10**power for power in range(len(str(high))) for digit in (1, 2, 5)]
+    step = next(step for step in steps if (high - low) / step <= 5)
+    first = -(-low // step) * step
+    return [*range(first, high + 1, step)]
 
 
 def _round_between(low: float, high: float) -> list[float]:

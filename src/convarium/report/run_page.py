@@ -41,11 +41,15 @@ def _render(race: Race) -> str:
     lines = [*training_lines(net.result), *([gradient] if gradient else [])]
     confusion = confusion_chart(net, race.classes)
     drawings = [one.drawing for one in lines] + ([confusion] if confusion else [])
+    result = net.result
+    run = {"seed": result.seed, "epochs": result.epochs, **result.plan}
+    run["micro_batch"] = run.get("micro_batch") or "the whole batch"
     return render(
         "run.html",
         drawings,
         race=race,
         net=net,
+        run=run,
         lines=lines,
         confusion=confusion,
         mixups=mixups(net, race.classes, most=5),

@@ -10,7 +10,7 @@ from typing import Any
 import altair as alt
 
 from convarium.records.model import EpochPoint, Result
-from convarium.report.drawing import ROWS, Drawing, finished, log_axis
+from convarium.report.drawing import ROWS, Drawing, finished, log_axis, whole_axis
 from convarium.report.palette import dash, hue
 
 _WIDTH, _HEIGHT = 420, 250
@@ -126,7 +126,7 @@ def _marks(rows: list[dict[str, Any]], up: str, log: bool) -> list[Any]:
             "epoch:Q",
             title="epochs",
             scale=alt.Scale(nice=False),
-            axis=alt.Axis(grid=False, tickCount=5, tickMinStep=1, format="d"),
+            axis=whole_axis(row["epoch"] for row in rows),
         ),
         y=alt.Y("value:Q", title=up, scale=scale, axis=axis),
         detail="key:N",

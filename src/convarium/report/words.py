@@ -11,6 +11,8 @@ def told(value: Any) -> str:
 
     >>> told({"lr": 0.05, "nesterov": True, "shift": [1, 2], "energy": None})
     'lr 0.05, nesterov yes, shift 1, 2, energy not available'
+    >>> told([])
+    'none'
     """
     if value is None:
         return "not available"
@@ -21,7 +23,7 @@ def told(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {told(part)}" for name, part in value.items())
     if isinstance(value, (list, tuple)):
-        return ", ".join(told(part) for part in value)
+        return ", ".join(told(part) for part in value) or "none"
     return str(value)
 
 

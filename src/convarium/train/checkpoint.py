@@ -117,6 +117,9 @@ class Keeper:
         for manifest in _manifests(self.folder)[KEPT:]:
             if best is None or manifest.stem != f"step-{best:09}":
                 remove(manifest)
+        for tensors in self.folder.glob("step-*.safetensors"):
+            if not tensors.with_suffix(".json").exists():  # a kill came between the two
+                tensors.unlink(missing_ok=True)
 
 
 def remove(manifest: Path) -> None:

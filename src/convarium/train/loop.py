@@ -101,8 +101,8 @@ class Training:
         if self.epochs:
             length = Length(self.epochs, self.epochs * len(self.batches))
         self.span = Span(length, self.minutes)
-        start = Position(micro_batch=self.plan.micro_batch)
-        self.at = Position.read(self.resume.about["at"]) if self.resume else start
+        new, old = Position(micro_batch=self.plan.micro_batch), self.resume
+        self.at = Position.read(old.about["at"], len(self.batches)) if old else new
         samples = Samples(self.dataset, split, self.recipe, self.seed, self.plan)
         shared = (samples, self.recipe, self.seed, self.plan, self.world)
         self.run = Stepper(self.model, *shared, self.at.micro_batch, self.at.seconds)

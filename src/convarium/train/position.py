@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -41,18 +42,37 @@ class Position:
         return self.errors.index(min(self.errors)) + 1 if self.errors else None
 
     @classmethod
-    def read(cls, raw: Mapping[str, Any]) -> Position:
-        """From a manifest.
+    def read(cls, raw: Mapping[str, Any], batches: int) -> Position:
+        """From a manifest of a run with so many batches an epoch.
 
         Raises:
-            InputError: it has other fields.
+            InputError: it has other fields, or numbers that no such run has.
         """
         try:
             given = {f.name: raw[f.name] for f in fields(cls)}
             given["curve"] = [EpochDone(**point) for point in raw["curve"]]
+            found = cls(**given)
+            if not found._can_be(batches):
+                raise InputError("the checkpoint's numbers cannot be a run's. Give another.")
         except (KeyError, TypeError) as error:
             raise InputError(f"the checkpoint is of another version ({error}).") from error
-        return cls(**given)
+        return found
+
+    def _can_be(self, batches: int) -> bool:
+        """False where a number is none, not finite, or out of bounds.
+
+        Raises:
+            TypeError: something else stands where a number should.
+        """
+        counts = [self.epoch, self.batch, self.step, self.images, (self.micro_batch or 1) - 1]
+        others = [self.seconds, *self.errors, *(self.tally or ())]
+        return (
+            all(isinstance(count, int) and count >= 0 for count in counts)
+            and all(map(isfinite, others))
+            and self.batch < batches
+            and self.micro_batch != 0
+            and (self.tally is None or len(self.tally) >= 3)
+        )
 
 
 @dataclass(frozen=True, slots=True)

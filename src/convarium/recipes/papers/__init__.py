@@ -19,6 +19,7 @@ from convarium.recipes.papers.table import changed
 PAPERS: dict[str, Recipe] = {r.name: r for r in (*EARLY, *RESIDUAL, *DENSE, *DETECTORS, *FURTHER)}
 # Recipes beside the ledger's own ids: whose words they are.
 ENTRY_OF = {
+    "lenet_mnist_tenth": "lenet_mnist",
     "wrn_cifar_dropout": "wrn_cifar",
     "wrn_svhn": "wrn_cifar",
     "stochdepth_svhn": "stochdepth_cifar",

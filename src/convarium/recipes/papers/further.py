@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from convarium.recipes.papers.dense import DENSENET_CIFAR, FRACTAL_CIFAR
+from convarium.recipes.papers.early import LENET_MNIST
 from convarium.recipes.papers.residual import STOCHDEPTH_CIFAR, WRN_CIFAR
 from convarium.recipes.papers.table import OURS, Rows, changed, recipe, sgd
 
@@ -16,7 +17,21 @@ def _as_it_is(where: str) -> Rows:
 _DENSENET = "DenseNet section 4.2"
 _STOCHDEPTH = "Stochastic depth section 4"
 _WRN_SVHN = "szagoruyko/wide-residual-networks scripts/train_svhn.sh"
+_SATURATED = (
+    OURS + "at the paper's rates, ten times these, F6 saturates within the first 300 patterns"
+)
 FURTHER = (
+    changed(
+        "lenet_mnist_tenth",
+        LENET_MNIST,
+        {
+            "lr": (5e-05, _SATURATED),
+            "schedule": (
+                "rates 5e-05 2e-05 1e-05 5e-06 1e-06 at 2,5,8,12 epochs",
+                f"LeNet-5 section III.B, a tenth of each. {_SATURATED}",
+            ),
+        },
+    ),
     changed("wrn_cifar_dropout", WRN_CIFAR, {"options": ({"dropout": 0.3}, "Wide ResNet Table 6")}),
     changed(
         "wrn_svhn",

@@ -20,8 +20,8 @@ from torch.nn.modules.module import (
     register_module_forward_hook,
     register_module_forward_pre_hook,
 )
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from convarium.blocks.modes import PlainMode
 from convarium.errors import ConvariumError
 from convarium.trace.arguments import spec, tensors, tensors_in
 from convarium.trace.fields import FieldMap
@@ -86,7 +86,7 @@ class _Frame(NamedTuple):
     handled: BaseException | None
 
 
-class _Tracer(TorchDispatchMode):
+class _Tracer(PlainMode):
     def __init__(self, model: nn.Module, inputs: tuple[Tensor, ...], grad: bool) -> None:
         super().__init__()
         _, self._trainable, buffers, _, loose = members(model)
@@ -111,7 +111,7 @@ class _Tracer(TorchDispatchMode):
         row = None
         if is_leaf:
             row = self._new_row(path or kind, kind)
-            for p in module.parameters(recurse=False):
+            for p in module._parameters.values():
                 self._count(p, row)
         self._stack.append(_Frame(path, is_leaf or inside_leaf, row, sys.exc_info()[1]))
         self.path = path
@@ -133,10 +133,12 @@ class _Tracer(TorchDispatchMode):
         name, nature = _identity(func)
         given, specs = (args, kwargs), self._gradients.specs(args, kwargs)
         args, kwargs = self._stand_ins.placed(args, kwargs, writes=func._schema.is_mutable)
-        out = shortcut(name, func, args, kwargs) if self._on_meta else None
+        used = tensors(args) + tensors(kwargs)
+        on_meta = self._on_meta and bool(used) and used[0].is_meta
+        out = shortcut(name, func, args, kwargs) if on_meta else None
         if out is None:
             out = func(*args, **kwargs)
-        outputs, used = tensors(out), tensors(args) + tensors(kwargs)
+        outputs = tensors(out)
         op = Op(name, nature, *specs, tuple(map(spec, outputs)), in_place=func._schema.is_mutable)
         self._gradients.made(op, *given, outputs)
         self._fields.carry(name, op.args, used, outputs)

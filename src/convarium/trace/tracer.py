@@ -91,7 +91,6 @@ class _Tracer(PlainMode):
         super().__init__()
         _, self._trainable, buffers, _, loose = members(model)
         self._sizes = {id(p): p.numel() for p in self._trainable}
-        self._on_meta = inputs[0].device.type == "meta"
         self._stand_ins = StandIns(inputs[0].device, self._trainable, buffers, loose)
         self._gradients, self._fields = Gradients(grad), FieldMap(inputs)
         self._paths = {id(m): path for path, m in model.named_modules()}
@@ -108,9 +107,8 @@ class _Tracer(PlainMode):
         is_leaf = not inside_leaf and next(module.children(), None) is None
         kind = type(module).__name__
         path = self._paths.get(id(module), self._below(kind))
-        row = None
-        if is_leaf:
-            row = self._new_row(path or kind, kind)
+        row = self._new_row(path or kind, kind) if is_leaf else None
+        if row is not None:
             for p in module._parameters.values():
                 self._count(p, row)
         self._stack.append(_Frame(path, is_leaf or inside_leaf, row, sys.exc_info()[1]))
@@ -134,8 +132,8 @@ class _Tracer(PlainMode):
         given, specs = (args, kwargs), self._gradients.specs(args, kwargs)
         args, kwargs = self._stand_ins.placed(args, kwargs, writes=func._schema.is_mutable)
         used = tensors(args) + tensors(kwargs)
-        on_meta = self._on_meta and bool(used) and used[0].is_meta
-        out = shortcut(name, func, args, kwargs) if on_meta else None
+        quick = shortcut if used and used[0].is_meta else self._stand_ins.empty_product
+        out = quick(name, func, args, kwargs)
         if out is None:
             out = func(*args, **kwargs)
         outputs = tensors(out)

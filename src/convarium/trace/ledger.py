@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 
 from convarium.blocks.modes import PlainMode
 from convarium.trace.arguments import replace, tensors
@@ -163,6 +164,8 @@ class RealLedger(Ledger):
         before = self.live
         out = self._accumulate(name, args)
         out = func(*args, **(kwargs or {})) if out is None else out.add_(args[1])
+        if name == "mkldnn_rnn_layer" and isinstance(out[0], FakeTensor):
+            out = laid_out(name, args, out)
         for value in tensors(out):
             self.hold(value)
         if self._workspace is not None and nature != "view":

@@ -79,6 +79,17 @@ def grouped_queries(x: Tensor) -> Tensor:
     return F.scaled_dot_product_attention(x, x[:, :2], x[:, :2], enable_gqa=True)
 
 
+class Frequencies(nn.Module):
+    """A spectral layer: 3 channels to 4 at each of 8 x 5 frequencies; its weights are complex."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(3, 4, 8, 5, dtype=torch.cfloat))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.fft.irfft2(torch.einsum("bixy,ioxy->boxy", torch.fft.rfft2(x), self.weight))
+
+
 class Case(NamedTuple):
     """`macs` is the closed form for one sample of shape `size`."""
 
@@ -133,6 +144,8 @@ CASES = [
     ),
     Case("losses", Does(lambda x: F.smooth_l1_loss(x, x) + F.huber_loss(x, x)), (8,), 0),
     Case("unique values", Does(torch.unique), (8,), 0),
+    Case("lists of tensors", Does(lambda x: torch._foreach_add([x, x], 1.0)), (8,), 0),
+    Case("compiled", torch.compile(nn.Linear(8, 8)), (8,), 64),
     Case("parts of complex numbers", Does(lambda x: torch.complex(x, x).abs()), (8,), 0),
 ]
 
@@ -162,6 +175,19 @@ def test_bytes_follow_the_models_own_precision() -> None:
 def test_what_has_no_formula_is_named(function, operator) -> None:
     report = convarium.measure_cost(Does(function), (8, 8))
     assert (report.status, report.unknown_ops) == ("lower_bound", (operator,))
+
+
+def test_a_real_picture_for_complex_weights() -> None:
+    report = convarium.measure_cost(Frequencies(), (3, 8, 8))
+    assert (report.macs, report.status) == (3 * 4 * 8 * 5, "lower_bound")
+    assert report.unknown_ops == ("_fft_r2c", "_fft_c2r")
+
+
+def test_a_batch_norm_over_one_value_asks_for_a_batch() -> None:
+    model = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(3))
+    with pytest.raises(InputError, match="Give a batch of 2 or more"):
+        convarium.measure_cost(model, (3, 8, 8), training=True)
+    convarium.measure_cost(model, (3, 8, 8), batch_size=2, training=True)
 
 
 class Ends(nn.Module):

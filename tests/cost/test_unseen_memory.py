@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 import convarium
+from convarium.trace.shells import Shell
 from cost.test_memory import OPTIMIZERS, real_peak
 
 torchvision = pytest.importorskip("torchvision")
@@ -191,6 +192,27 @@ def test_small_networks_of_rare_layers(name, precision) -> None:
     real = real_peak(model, torch.rand(2, 3, 32, 32), optimizer, precision)
     report = convarium.predict_memory(model, (3, 32, 32), batch_size=2, precision=precision)
     assert report.traced_on == "meta"
+    assert report.peak_bytes == pytest.approx(real, rel=0.02)
+
+
+class NotByShapesAlone(RowsByLSTM):
+    """Refuses tensors without memory, so that torch's fake ones are taken."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if isinstance(x, Shell):
+            raise ValueError("this needs a tensor of torch's own")
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_an_lstm_on_fake_tensors(precision) -> None:
+    """torch's rule gives its workspace no size there either."""
+    model = NotByShapesAlone()
+    real = real_peak(
+        model, torch.rand(2, 3, 32, 32), OPTIMIZERS["sgd"](model.parameters()), precision
+    )
+    report = convarium.predict_memory(model, (3, 32, 32), batch_size=2, precision=precision)
+    assert report.traced_on == "fake"
     assert report.peak_bytes == pytest.approx(real, rel=0.02)
 
 

@@ -41,6 +41,14 @@ def test_a_frame_holds_its_copies_alone(name: str, depth: int) -> None:
         assert inside == list(range(repeat.first, repeat.last + 1))
 
 
+def test_towers_side_by_side_are_not_one_behind_the_other() -> None:
+    """AlexNet's two start from the same picture: no copy of a chain."""
+    graph = graph_of(convarium.measure_cost("alexnet_2gpu"))
+    assert graph.repeats == ()
+    starts = [node.name for node in graph.nodes if not node.inputs]
+    assert starts == ["tower1.conv1", "tower2.conv1"]
+
+
 def test_it_is_xml_with_a_node_a_block() -> None:
     report = convarium.measure_cost("resnet50")
     root = ET.fromstring(diagram(report))

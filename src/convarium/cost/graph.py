@@ -174,7 +174,7 @@ def _is_copy(nodes: list[Node], at: int, again: int, length: int, last: dict[int
     """True when the nodes from `again` on equal those from `at` on, and hang on the copy before.
 
     Only the copy's own nodes and the node just before it feed it, and only its last node feeds
-    what is behind, so that one copy can stand for all.
+    what is behind, so that one copy can stand for all. Towers side by side are no such copies.
     """
     if again + length > len(nodes):
         return False
@@ -183,7 +183,7 @@ def _is_copy(nodes: list[Node], at: int, again: int, length: int, last: dict[int
         if first.likeness != other.likeness:
             return False
         near = tuple(n - again for n in other.inputs)
-        if min(near, default=0) < -1:
+        if min(near, default=0) < -1 or (place == 0 and -1 not in near):
             return False
         if place and near != tuple(n - at for n in first.inputs):
             return False

@@ -79,13 +79,15 @@ _RANDOM = """
     normal_functional log_normal multinomial exponential geometric cauchy poisson binomial
     """
 _NO_MACS = set(f"{_COPIES} {_NORMALISATIONS} {_POOLS} {_ELEMENTWISE} {_GATES} {_RANDOM}".split())
+_EACH = "_foreach_"  # torch's element-wise work on lists of tensors
 
 
 def count_products(op: Op) -> Iterable[Product] | None:
     """The products of one operator call; None when no formula knows the operator."""
     if op.name in FORMULAS:
         return FORMULAS[op.name](op)
-    return () if op.nature != "other" or op.name in _NO_MACS else None
+    known = op.nature != "other" or op.name in _NO_MACS or op.name.startswith(_EACH)
+    return () if known else None
 
 
 def register_cost(name: str, formula: Callable[[Op], int]) -> None:

@@ -13,15 +13,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from convarium.cost.weight_gradients import BLOCK, padded
 from convarium.trace.arguments import tensors
 from convarium.trace.recurrent import gates_bytes, good_stride
 
 _HALVES = (torch.bfloat16, torch.float16)
 _LEAST_PRODUCT = 16**3  # multiply-adds: smaller products do not go to oneDNN
-_CHUNK = 128  # rows or columns of a transposed operand that oneDNN copies at once, about
 _FEW_ROWS = 256  # below them, a transposed right-hand side is copied 32 columns at a time
 _MOST_COPIED = 1152 * 1024  # bytes of an operand that oneDNN copies at once, about
 _LEAST_COPIED = 5 * 1024
+_MANY = 512  # terms of a sum: oneDNN then adds in parts
+_MOST_TURNED = 740 * 1024  # bytes of turned operands at once, about
+_LEAST_TURNED = 5 * 1024 + 128
 _LSTM_BYTES = 12_856  # oneDNN's own, of any size
 
 
@@ -41,10 +44,17 @@ def _operands(left: Tensor, right: Tensor) -> int:
     """oneDNN's own copies of the operands of one bfloat16 product, in blocks, about."""
     (rows, inner), columns = left.shape[-2:], right.shape[-1]
     if _is_turned(left):
-        both = 2 * inner * (min(rows, _CHUNK) + min(columns, _CHUNK))
-        return min(both + 4 * min(rows, _CHUNK) * min(columns, _CHUNK), _MOST_COPIED)
+        return _turned_operands(rows, inner)
     few = _is_turned(right) and rows < _FEW_ROWS and columns > 64
     return min(2 * inner * (32 if few else columns), _MOST_COPIED) + _LEAST_COPIED
+
+
+def _turned_operands(rows: int, inner: int) -> int:
+    """With a turned left-hand side, as of a weight's gradient: each thread has blocks."""
+    tall = padded(rows) if rows <= 4 * BLOCK else 128 if rows <= 8 * BLOCK else 256
+    sums = 4 * BLOCK * tall if inner >= _MANY else 0
+    both = 2 * padded(inner, 2 * BLOCK) * (tall + 4 * BLOCK)
+    return min(both + sums + _LEAST_TURNED, _MOST_TURNED) * torch.get_num_threads()
 
 
 def _is_plain(value: Tensor) -> bool:

@@ -19,7 +19,7 @@ from torch.nn.functional import cross_entropy
 from convarium.cost.workspace import cpu_workspace
 from convarium.errors import ConvariumError, InputError, unknown_name
 from convarium.trace.arguments import tensors_in
-from convarium.trace.attempts import WAYS, dtype_of, fake_tensors, first_way
+from convarium.trace.attempts import WAYS, fake_tensors, first_way, of_some_kind
 from convarium.trace.ledger import Ledger, RealLedger
 from convarium.trace.saved import SavedBytes
 from convarium.trace.shells import CPU, META, shell, shell_like
@@ -88,22 +88,30 @@ class StepRun:
         mode: of the forward pass, "train" or "eval".
         way: "meta" for tensors without memory, "fake" for torch's fake ones (inside their mode),
             "cpu" for real ones.
+        kind: type of the picture's values.
     """
 
     def __init__(
-        self, model: nn.Module, shape: tuple[int, ...], step: Step, mode: str, way: str = "meta"
+        self,
+        model: nn.Module,
+        shape: tuple[int, ...],
+        step: Step,
+        mode: str,
+        way: str = "meta",
+        *,
+        kind: torch.dtype = torch.float32,
     ) -> None:
         bare = way == "meta"
         self.model = twin_of(model, shell_like if bare else _real_like).train(mode == "train")
         self.step = step
-        self.inputs = [_zeros(shape, dtype_of(model), bare=bare)]
+        self.inputs = [_zeros(shape, kind, bare=bare)]
         if step.training:
             self.inputs.append(_zeros(shape[:1], torch.int64, bare=bare))
         self.trained = [p for p in self.model.parameters() if p.requires_grad]
         apart = [*self.model.parameters(), *self.model.buffers(), *self.inputs]
         self._saved = SavedBytes(self.model, apart)
-        kind = Ledger if bare else RealLedger
-        self.ledger = kind(cpu_workspace, self._saved.met if step.training else None)
+        ledger = Ledger if bare else RealLedger
+        self.ledger = ledger(cpu_workspace, self._saved.met if step.training else None)
         for value in apart:
             self.ledger.hold(value)
         self.gradients_bytes = distinct_bytes(self.trained) if step.training else 0
@@ -164,7 +172,9 @@ def run_anyhow(
 
     def attempt(way: str) -> _Got:
         with fake_tensors() if way == "fake" else nullcontext():
-            return use(StepRun(model, shape, step, mode, way))
+            return of_some_kind(
+                lambda kind: use(StepRun(model, shape, step, mode, way, kind=kind)), model
+            )
 
     return first_way(attempt, model, shape, WAYS)
 

@@ -111,9 +111,10 @@ def unfolded_bytes(call: Call) -> int:
     """
     if not _has_no_kernel(call):
         return 0
-    threads = torch.get_num_threads()
+    threads = min(torch.get_num_threads(), call.x.shape[0])
     columns = prod(call.weight.shape[1:]) * prod(call.side) * call.x.element_size()
-    return 4 * call.weight.numel() * (2 + 2 * threads) + threads * columns
+    weights = 2 + 2 * threads if call.is_half else 4 * threads
+    return 4 * weights * call.weight.numel() + threads * columns
 
 
 def _has_no_kernel(call: Call) -> bool:

@@ -12,9 +12,9 @@ from typing import Any, cast
 
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from convarium import catalog
+from convarium.blocks.modes import PlainMode
 from convarium.errors import UsageError
 
 _PLACED = ("in_channels", "num_classes")  # given by the data
@@ -92,7 +92,7 @@ def _of_the_user(name: str, options: Mapping[str, Any]) -> Iterator[None]:
         ) from error
 
 
-class NoFills(TorchDispatchMode):
+class NoFills(PlainMode):
     """Passes over initial values on the meta device, where they cost time and hold nothing."""
 
     FILLS = frozenset("normal_ uniform_ fill_ zero_ clamp_ erfinv_ mul_ add_".split())

@@ -6,7 +6,7 @@ import logging
 import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TypeVar
 
 import numpy as np
@@ -92,6 +92,8 @@ def first_way(
             raise
         except TraceError as error:
             last = error
+            if _ONE_VALUE in str(error.__cause__):
+                break  # it is so on all devices
     raise InputError(_sentence(model, shape, last))
 
 
@@ -100,12 +102,16 @@ def _sentence(model: nn.Module, shape: tuple[int, ...], error: TraceError) -> st
     cause = _words(error.__cause__)
     size = "x".join(map(str, shape))
     text = f"{type(model).__name__}{where} cannot take a picture of {size}: {cause}"
+    if _ONE_VALUE in cause:
+        return f"{text}. Give a batch of 2 or more."
     if isinstance(error.__cause__, TypeError) and "forward()" in cause:
         return f"{text.rstrip('.')}. {_WRAP}"
     if isinstance(error.__cause__, _OTHER_INPUT) and not error.path:
         return f"{text.rstrip('.')}. If it takes something else: {_WRAP[0].lower()}{_WRAP[1:]}"
     return text
 
+
+_ONE_VALUE = "more than 1 value per channel"  # a batch norm in training
 
 # What a module itself raises that looks for keys, pairs or targets in a picture.
 _OTHER_INPUT = (TypeError, LookupError, AttributeError, ValueError, AssertionError)
@@ -143,18 +149,33 @@ def _plain_attention() -> Iterator[None]:
 
 def _trace_by(way: str, model: nn.Module, shape: tuple[int, ...], grad: bool) -> list[TraceRow]:
     device = "cpu" if way == "fake" else way
-    with fake_tensors() if way == "fake" else nullcontext():
+
+    def attempt(kind: torch.dtype) -> list[TraceRow]:
         try:
-            picture = torch.zeros(shape, dtype=dtype_of(model), device=device)
+            picture = torch.zeros(shape, dtype=kind, device=device)
         except (RuntimeError, AssertionError) as error:  # no such device, or no room on it
             raise TraceError("") from error
         return trace(model, picture, grad=grad)
 
+    with fake_tensors() if way == "fake" else nullcontext():
+        return of_some_kind(attempt, model)
 
-def dtype_of(model: nn.Module) -> torch.dtype:
-    """Of the picture that a model takes: that of its first parameter with a fraction."""
+
+def of_some_kind(attempt: Callable[[torch.dtype], _Got], model: nn.Module) -> _Got:
+    """What `attempt` gives a picture of the type that `model` takes.
+
+    That is the type of its first parameter with a fraction. Where that one is complex the picture
+    may be real all the same, as in networks that go through the frequencies: it is tried first.
+
+    Raises:
+        TraceError: it fails for each.
+    """
     kinds = (p.dtype for p in model.parameters() if p.is_floating_point() or p.is_complex())
-    return next(kinds, torch.get_default_dtype())
+    kind = next(kinds, torch.get_default_dtype())
+    if kind.is_complex:
+        with suppress(TraceError):
+            return attempt(kind.to_real())
+    return attempt(kind)
 
 
 @contextmanager

@@ -13,11 +13,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch._subclasses.fake_tensor import FakeTensor
 
+from convarium.blocks.modes import PlainMode
 from convarium.trace.arguments import replace, tensors
 from convarium.trace.layouts import laid_out
-from convarium.trace.shapes import shortcut
+from convarium.trace.shapes import empty_like, shortcut
 from convarium.trace.shells import CPU, META, Shell, shape_rules, shell
 from convarium.trace.tracer import _identity
 
@@ -26,7 +27,7 @@ from convarium.trace.tracer import _identity
 Workspace = Callable[[str, tuple[Any, ...], Any], int]
 
 
-class Ledger(TorchDispatchMode):
+class Ledger(PlainMode):
     """Live bytes, their peak, and the phase in which it came.
 
     Args:
@@ -128,13 +129,16 @@ def _on_meta(value: Any) -> Any:
 def _infer(func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The outputs of an operator by the cheapest rule that covers it."""
     if name == "threshold_backward":
-        return torch.empty_like(args[0])
+        return empty_like(args[0])
     if name == "native_batch_norm_backward":
         x, mask = args[1], args[9]
         sides = [x.new_empty(x.shape[1], dtype=torch.float32) if m else None for m in mask[1:]]
-        return (torch.empty_like(x) if mask[0] else None, *sides)
+        return (empty_like(x) if mask[0] else None, *sides)
+    if name == "native_layer_norm_backward":
+        sides = [None if t is None else empty_like(t) for t in (args[1], *args[5:7])]
+        return tuple(t if m else None for t, m in zip(sides, args[7], strict=True))
     out = shortcut(name, func, args, kwargs)
-    return laid_out(name, args, func(*args, **kwargs)) if out is None else out
+    return laid_out(name, args, func(*args, **kwargs) if out is None else out)
 
 
 def _holders(value: Tensor) -> tuple[int, int]:
@@ -160,6 +164,8 @@ class RealLedger(Ledger):
         before = self.live
         out = self._accumulate(name, args)
         out = func(*args, **(kwargs or {})) if out is None else out.add_(args[1])
+        if name == "mkldnn_rnn_layer" and isinstance(out[0], FakeTensor):
+            out = laid_out(name, args, out)
         for value in tensors(out):
             self.hold(value)
         if self._workspace is not None and nature != "view":
@@ -182,8 +188,10 @@ def _sole_holders(kind: type[Ledger]) -> tuple[int, int]:
             seen.append(_holders(value))
             return False
 
-    x = torch.empty(2, device=META if kind is Ledger else CPU)
-    x = shell(x, requires_grad=True) if kind is Ledger else x.requires_grad_()
+    x, grad = torch.empty(2, 2, device=META if kind is Ledger else CPU)
+    if kind is Ledger:
+        x, grad = shell(x), shell(grad)
+    x.requires_grad_()
     with Calibration(), torch.enable_grad():
-        torch.autograd.backward(((x * 2) * (x * 3)).sum(), inputs=[x])
+        torch.autograd.backward((x * 2) * (x * 3), grad, inputs=[x])
     return seen[0]

@@ -10,6 +10,9 @@ from torch import Tensor
 
 from convarium.trace.arguments import replace, tensors
 
+# Where a product has its weight and its bias.
+_OPERANDS = {"convolution": (1, 2), "addmm": (2, 0), "mm": (1, None)}
+
 
 class StandIns:
     """Replaces the user's tensors as they pass, each always by the same stand-in.
@@ -41,6 +44,7 @@ class StandIns:
         on_meta = device.type == "meta"
         self._own = {id(t) for t in (self._keep[: -len(loose) or None] if on_meta else self._keep)}
         self._loose = {_storage(t) for t in loose if t.device != device} if on_meta else set()
+        self._zeros: set[int] = set()  # storages of stand-ins for tensors without values
 
     def placed(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], *, writes: bool
@@ -57,7 +61,10 @@ class StandIns:
             self._keep += loose
         if not any(value.device == self._device or id(value) in self._own for value in given):
             return args, kwargs
-        return replace(args, self.of), {k: replace(v, self.of) for k, v in kwargs.items()}
+        args, kwargs = replace(args, self.of), {k: replace(v, self.of) for k, v in kwargs.items()}
+        if writes and self._zeros:
+            self._zeros.difference_update(map(_storage, (*tensors(args), *tensors(kwargs))))
+        return args, kwargs
 
     def of(self, value: Tensor) -> Tensor:
         """The stand-in of a tensor; one of the tracing device that nobody else has is its own."""
@@ -80,7 +87,26 @@ class StandIns:
         twin = torch.empty_strided(
             value.shape, value.stride(), dtype=value.dtype, device=self._device
         )
-        return twin if self._device.type == "meta" else twin.zero_()
+        if self._device.type == "meta":
+            return twin
+        if type(twin) is Tensor:  # no fake one
+            self._zeros.add(_storage(twin))
+        return twin.zero_()
+
+    def empty_product(
+        self, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Tensor | None:
+        """A product with a weight without values, not computed: zeros; None for any other call.
+
+        Detectors that read values would else multiply zeros for seconds.
+        """
+        if not self._zeros or name not in _OPERANDS or kwargs:
+            return None
+        weight, bias = (args[at] if at is not None else None for at in _OPERANDS[name])
+        if any(t is not None and _storage(t) not in self._zeros for t in (weight, bias)):
+            return None
+        like = func(*replace(args, lambda t: torch.empty_like(t, device="meta")))
+        return torch.zeros(like.shape, dtype=like.dtype, device=self._device)
 
     def alias(self, source: Tensor, views: Sequence[Tensor]) -> None:
         """Notes that `views` are of `source`: of a trainable tensor, they count as that tensor.

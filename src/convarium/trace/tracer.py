@@ -20,8 +20,8 @@ from torch.nn.modules.module import (
     register_module_forward_hook,
     register_module_forward_pre_hook,
 )
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from convarium.blocks.modes import PlainMode
 from convarium.errors import ConvariumError
 from convarium.trace.arguments import spec, tensors, tensors_in
 from convarium.trace.fields import FieldMap
@@ -86,12 +86,11 @@ class _Frame(NamedTuple):
     handled: BaseException | None
 
 
-class _Tracer(TorchDispatchMode):
+class _Tracer(PlainMode):
     def __init__(self, model: nn.Module, inputs: tuple[Tensor, ...], grad: bool) -> None:
         super().__init__()
         _, self._trainable, buffers, _, loose = members(model)
         self._sizes = {id(p): p.numel() for p in self._trainable}
-        self._on_meta = inputs[0].device.type == "meta"
         self._stand_ins = StandIns(inputs[0].device, self._trainable, buffers, loose)
         self._gradients, self._fields = Gradients(grad), FieldMap(inputs)
         self._paths = {id(m): path for path, m in model.named_modules()}
@@ -108,10 +107,9 @@ class _Tracer(TorchDispatchMode):
         is_leaf = not inside_leaf and next(module.children(), None) is None
         kind = type(module).__name__
         path = self._paths.get(id(module), self._below(kind))
-        row = None
-        if is_leaf:
-            row = self._new_row(path or kind, kind)
-            for p in module.parameters(recurse=False):
+        row = self._new_row(path or kind, kind) if is_leaf else None
+        if row is not None:
+            for p in module._parameters.values():
                 self._count(p, row)
         self._stack.append(_Frame(path, is_leaf or inside_leaf, row, sys.exc_info()[1]))
         self.path = path
@@ -133,10 +131,12 @@ class _Tracer(TorchDispatchMode):
         name, nature = _identity(func)
         given, specs = (args, kwargs), self._gradients.specs(args, kwargs)
         args, kwargs = self._stand_ins.placed(args, kwargs, writes=func._schema.is_mutable)
-        out = shortcut(name, func, args, kwargs) if self._on_meta else None
+        used = tensors(args) + tensors(kwargs)
+        quick = shortcut if used and used[0].is_meta else self._stand_ins.empty_product
+        out = quick(name, func, args, kwargs)
         if out is None:
             out = func(*args, **kwargs)
-        outputs, used = tensors(out), tensors(args) + tensors(kwargs)
+        outputs = tensors(out)
         op = Op(name, nature, *specs, tuple(map(spec, outputs)), in_place=func._schema.is_mutable)
         self._gradients.made(op, *given, outputs)
         self._fields.carry(name, op.args, used, outputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -29,11 +30,17 @@ def twin_of(model: nn.Module, like: Callable[[Tensor], Tensor] = shell_like) -> 
                 memo[id(value)] = like(value)
                 # torch asks this of an instance to tell a parameter from a buffer.
                 memo[id(value)]._is_param = isinstance(value, nn.Parameter)
+        for module in model.modules():  # copying its many empty dicts is most of the work
+            memo.update((id(v), type(v)()) for v in vars(module).values() if _is_empty(v))
         return copy.deepcopy(model, memo)
     except Exception as error:
         cause = " ".join(str(error).split())
         kind = type(model).__name__
         raise InputError(f"{kind} cannot be copied without its weights: {cause}") from error
+
+
+def _is_empty(value: Any) -> bool:
+    return type(value) in (dict, OrderedDict) and not value
 
 
 def _tensors(model: nn.Module) -> Iterable[Tensor]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from convarium.blocks.modes import PlainMode
 from convarium.trace.arguments import tensors
 
 _CONVOLUTION, _PRODUCTS = "convolution", ("addmm", "mm")
 
 
-class LongestPath(TorchDispatchMode):
+class LongestPath(PlainMode):
     """Counts the layers with weights along the longest path, while a network runs.
 
     `depth` counts convolutions and products with a weight matrix, `conv_depth` convolutions alone:
@@ -49,7 +49,7 @@ class LongestPath(TorchDispatchMode):
 class _Under(nn.Module):
     """Runs a module under a mode; the mode is the innermost, so that it sees every operator."""
 
-    def __init__(self, model: nn.Module, mode: TorchDispatchMode) -> None:
+    def __init__(self, model: nn.Module, mode: PlainMode) -> None:
         super().__init__()
         self.net, self._mode = model, mode
 

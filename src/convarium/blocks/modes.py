@@ -1,0 +1,35 @@
+"""The dispatch mode that ours are made of: torch's own, without the compiler that it would load."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+
+class PlainMode(TorchDispatchMode):
+    """A mode that is hidden from torch.compile only where the compiler is loaded.
+
+    torch hides every mode, and loads all of `torch._dynamo` for it at the first operator: a second
+    and more.
+    """
+
+    _plain: Any
+    _hidden: Any
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__torch_dispatch__" in vars(cls):
+            cls._plain = vars(cls)["__torch_dispatch__"]
+            cls._hidden = torch._disable_dynamo(cls._plain, recursive=True)
+
+    def __enter__(self) -> Any:
+        kind, loaded = type(self), "torch._dynamo" in sys.modules
+        kind.__torch_dispatch__ = kind._hidden if loaded else kind._plain  # type: ignore
+        return super().__enter__()

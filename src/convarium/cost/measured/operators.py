@@ -19,7 +19,8 @@ from torch.nn.modules.module import (
     register_module_forward_hook,
     register_module_forward_pre_hook,
 )
-from torch.utils._python_dispatch import TorchDispatchMode
+
+from convarium.blocks.modes import PlainMode
 
 T = TypeVar("T")
 SECONDS = 2.0
@@ -208,7 +209,7 @@ def by_operator(times: OperatorTimes) -> list[tuple[str, int, float]]:
     return sorted(found, key=lambda entry: -entry[2])
 
 
-class _Clocked(TorchDispatchMode):
+class _Clocked(PlainMode):
     """Notes the layer, the name and the seconds of every operator below autograd."""
 
     def __init__(self, watch: Stopwatch, stack: list[str]) -> None:

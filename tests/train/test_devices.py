@@ -93,6 +93,6 @@ def test_several_processes_have_their_own_option(trial: Trial) -> None:
 
 
 def test_names_of_devices() -> None:
-    assert two_devices(("cpu", "cpu:0")) == ("cpu", "cpu:0")
+    assert two_devices(("cpu", "cpu:0")) == ("cpu", "cpu")
     with pytest.raises(UsageError, match="'cpu:1'"):
         two_devices(("cpu", "cpu:1"))

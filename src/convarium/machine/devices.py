@@ -20,7 +20,7 @@ def known_device(name: str) -> str:
     Raises:
         UsageError: torch cannot use it, or there is no such device.
 
-    >>> known_device("cpu")
+    >>> known_device("cpu:0")
     'cpu'
     """
     kind, colon, number = name.partition(":")
@@ -29,12 +29,12 @@ def known_device(name: str) -> str:
     if (colon and not number.isdecimal()) or int(number or 0) >= there:
         have = ", ".join(["cpu", *(f"cuda:{index}" for index in range(count))])
         raise UsageError(f"torch has no {name!r} here, only {have}.")
-    return name
+    return "cpu" if kind == "cpu" else name
 
 
 def device_label(device: str) -> str:
     """What the device is: the processor's or the GPU's own name."""
-    return processor() if device.startswith("cpu") else torch.cuda.get_device_name(device)
+    return processor() if device == "cpu" else torch.cuda.get_device_name(device)
 
 
 def sent(tensor: Tensor, device: str | torch.device) -> Tensor:
@@ -51,5 +51,5 @@ def sent(tensor: Tensor, device: str | torch.device) -> Tensor:
 
 def wait(device: str) -> None:
     """Until the device has done what it was given."""
-    if device.startswith("cuda"):
+    if device != "cpu":
         torch.cuda.synchronize(device)

@@ -35,7 +35,7 @@ _SMALL = (
     _Row("plain20_cifar", 5, 0.1, 1, 1, True),
     _Row("resnet20_cifar", 5, 0.1, 1, 1, True),
     _Row("densenet_40_12_cifar", 2, 0.1, 0.5, 1, True),
-    _Row("squeezenet_32px", 7, 0.05, 1, 1, False),
+    _Row("squeezenet_32px", 7, 0.05, 2, 1, False),
     _Row("mobilenet_v1_050_32px", 5, 0.1, 1, 1, True),
 )
 _PHOTOGRAPHS = (

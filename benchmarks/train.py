@@ -38,6 +38,7 @@ from convarium.train.kernels import faster_layers
 from reference_loop import ArrayPictures, FilePictures, reference_steps
 
 Contestant = Iterator[object]  # each `next` is one step
+PAPERS_BATCH = 128  # of stochastic depth on CIFAR-10
 COMMON = {"epochs": 10_000, "momentum": 0.9, "nesterov": False, "weight_decay": 1e-4}
 COMMON |= {"schedule": "constant", "warmup": "none", "lr": 0.01}
 
@@ -188,7 +189,7 @@ def overhead(place: str, rounds: int, fixed: list[str]) -> None:
     print("(goal below 2 %)")
 
 
-def depth(rounds: int, batch: int = 32) -> None:
+def depth(rounds: int, batch: int) -> None:
     """Stochastic depth against the same network with every block, and the share it should skip."""
     name = "stochastic_depth_110"
     plan = Plan(torch.get_num_threads(), "channels_last", "bf16", "this script")
@@ -256,7 +257,7 @@ def main() -> None:
     fixed = given.plan.split(",") if given.plan else []
     print(f"{processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     if given.case == "depth":
-        depth(given.rounds, given.batch or 32)
+        depth(given.rounds, given.batch or PAPERS_BATCH)
         return
     if given.data is None:
         parser.error("this case needs --data")

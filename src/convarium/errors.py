@@ -59,6 +59,15 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     return UsageError(f"no {kind} is named {name!r}.{hint}")
 
 
+def times(sides: Iterable[object]) -> str:
+    """A shape as messages have it.
+
+    >>> times((64, 3, 7, 7)), times(())
+    ('64x3x7x7', 'one number')
+    """
+    return "x".join(map(str, sides)) or "one number"
+
+
 def _either(names: list[str]) -> str:
     """ "a", "a or b", "a, b or c"."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.fx import Proxy
 
-from convarium.errors import InputError
+from convarium.errors import InputError, times
 
 
 def check_picture(x: Tensor, *, net: str, channels: int, least: int) -> None:
@@ -23,8 +23,7 @@ def check_picture(x: Tensor, *, net: str, channels: int, least: int) -> None:
     if isinstance(x, Proxy):  # torch.fx asks for the layers, there is no picture
         return
     if x.dim() != 4 or x.shape[1] != channels:
-        given = "x".join(str(side) for side in x.shape)
-        raise InputError(f"{net} takes images (N, {channels}, H, W), not {given}.")
+        raise InputError(f"{net} takes images (N, {channels}, H, W), not {times(x.shape)}.")
     height, width = x.shape[2:]
     if height < least or width < least:
         raise InputError(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from convarium.errors import InputError
+from convarium.errors import InputError, times
 from convarium.interop.layers import (
     COUNTER,
     Layer,
@@ -285,11 +285,6 @@ def _expected(ours: tuple[int, ...], theirs: tuple[int, ...]) -> str:
     if len(ours) == len(theirs) == 4 and ours[:2] == theirs[:2]:
         ours, theirs = ours[2:], theirs[2:]
     return f"{times(ours)} expected, file has {times(theirs)}"
-
-
-def times(shape: tuple[int, ...]) -> str:
-    """A shape in words: 64x3x7x7."""
-    return "x".join(map(str, shape)) or "one number"
 
 
 def _columns(shape: tuple[int, ...]) -> int:

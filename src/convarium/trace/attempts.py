@@ -15,7 +15,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.parameter import is_lazy
 
-from convarium.errors import ConvariumError, InputError, UsageError
+from convarium.errors import ConvariumError, InputError, UsageError, times
 from convarium.trace.keepsake import left_alone, members
 from convarium.trace.rows import TraceRow
 from convarium.trace.tracer import TraceError, trace
@@ -78,8 +78,9 @@ def first_way(
         InputError: it fails in all ways; with the last error's own words and the module's path.
     """
     if min(shape, default=0) < 1:
-        size = "x".join(map(str, shape))
-        raise UsageError(f"a picture of {size} is empty; every side and the batch must be >= 1.")
+        raise UsageError(
+            f"a picture of {times(shape)} is empty; every side and the batch must be >= 1."
+        )
     has = members(model)
     if any(map(is_lazy, (*has.parameters, *has.buffers))):
         kind = type(model).__name__
@@ -100,8 +101,7 @@ def first_way(
 def _sentence(model: nn.Module, shape: tuple[int, ...], error: TraceError) -> str:
     where = f" in {error.path}" if error.path else ""
     cause = _words(error.__cause__)
-    size = "x".join(map(str, shape))
-    text = f"{type(model).__name__}{where} cannot take a picture of {size}: {cause}"
+    text = f"{type(model).__name__}{where} cannot take a picture of {times(shape)}: {cause}"
     if _ONE_VALUE in cause:
         return f"{text}. Give a batch of 2 or more."
     if isinstance(error.__cause__, TypeError) and "forward()" in cause:

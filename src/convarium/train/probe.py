@@ -11,6 +11,7 @@ from torch import nn
 
 from convarium.cost.report import cost_of
 from convarium.data import Dataset
+from convarium.errors import times
 from convarium.machine import Plan, choose_plan
 from convarium.recipes import Recipe
 from convarium.train.optimizers import make_optimizer
@@ -58,9 +59,8 @@ def plan_for(
 
         return step
 
-    shape = "x".join(str(side) for side in images.shape)
     with torch.random.fork_rng():  # dropout draws masks
-        return choose_plan(f"{name} {shape}", make_step, **fixed)
+        return choose_plan(f"{name} {times(images.shape)}", make_step, **fixed)
 
 
 def _affordable(name: str, model: nn.Module, dataset: Dataset, most: int) -> int:

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from convarium.errors import InputError
+from convarium.errors import InputError, times
 from convarium.files import system_error, written_whole
 
 
@@ -105,7 +105,7 @@ def _check_keys(
         if key not in given:
             raise InputError(f"{path} lacks {key}; these are another network's weights.")
         if given[key] != shape:
-            ours, theirs = _times(shape), _times(given[key])
+            ours, theirs = times(shape), times(given[key])
             raise InputError(f"{path}: {key} is {theirs}, the network has {ours}.")
     for key in given:
         if key not in wanted:
@@ -117,10 +117,6 @@ def _check_values(path: Path, key: str, given: Tensor, wanted: Tensor) -> None:
         raise InputError(f"{path}: {key} is {given.dtype}, the network has {wanted.dtype}.")
     if given.is_floating_point() and not given.isfinite().all():
         raise InputError(f"{path}: {key} holds values that are no finite numbers.")
-
-
-def _times(shape: tuple[int, ...]) -> str:
-    return "x".join(str(side) for side in shape) or "one number"
 
 
 def _first_line(error: BaseException) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from importlib import resources
 
+from convarium.errors import times
 from convarium.verify.diff_summary import Line, summary
 from convarium.verify.diff_words import row_words, signed, told, unit_words
 from convarium.verify.difference import Difference, DiffRow
@@ -50,7 +51,7 @@ def _inputs(found: Difference) -> str:
 
 
 def _input(side: Side) -> str:
-    return "x".join(map(str, side.input)) if side.input else "a size that is not said"
+    return times(side.input) if side.input else "a size that is not said"
 
 
 def _card(line: Line) -> str:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from math import log2
 from typing import Any
 
+from convarium.errors import times
 from convarium.verify.diff_words import change_words, kind_words, signed, told
 from convarium.verify.difference import FOLLOWS, STRUCTURE, Change, Difference, DiffRow
 from convarium.verify.unit import WEIGHTED, Side, Unit
@@ -225,7 +226,5 @@ def _followed(row: DiffRow) -> tuple[int, int]:
 def _input(found: Difference) -> str:
     if found.a.input == found.b.input:
         return "other shapes on the way"
-    sizes = [
-        "x".join(map(str, side.input)) if side.input else "unsaid" for side in (found.a, found.b)
-    ]
+    sizes = [times(side.input) if side.input else "unsaid" for side in (found.a, found.b)]
     return f"another input: {sizes[0]} -> {sizes[1]}"

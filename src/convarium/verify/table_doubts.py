@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from math import prod
 from typing import Any
 
+from convarium.errors import times
 from convarium.files import printable
 from convarium.verify.unit import WEIGHTED, Unit
 
@@ -115,7 +116,7 @@ def _of_shape(entry: dict[str, Any], unit: Unit, seen: _Shape | None) -> Iterato
     elif len(seen) == 3 and unit.kind in ("conv", "pool") and "kernel" in unit.settings:
         made = _slid(entry, unit, seen)
     if made is not None and made != unit.output:
-        yield f"its settings make {_times(made)} of {_times(seen)}, it says {_times(unit.output)}"
+        yield f"its settings make {times(made)} of {times(seen)}, it says {times(unit.output)}"
 
 
 def _slid(entry: dict[str, Any], unit: Unit, seen: _Shape) -> _Shape | None:
@@ -137,7 +138,3 @@ def _slid(entry: dict[str, Any], unit: Unit, seen: _Shape) -> _Shape | None:
             count += not (pad and count * stride >= side + pad)
         made.append(count)
     return tuple(made)
-
-
-def _times(shape: _Shape) -> str:
-    return "x".join(map(str, shape))

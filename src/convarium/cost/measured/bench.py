@@ -18,7 +18,7 @@ from convarium.cost.measured.operators import (
     by_operator,
     time_operators,
 )
-from convarium.errors import InputError, UsageError
+from convarium.errors import InputError, UsageError, times
 from convarium.machine import (
     Counter,
     PeakMemory,
@@ -173,7 +173,7 @@ def _ready(one: Contestant, plan: Plan, batch: int, peak: PeakMemory) -> Callabl
         words = " ".join(str(error).split())
         if "can't allocate memory" in words or isinstance(error, torch.OutOfMemoryError):
             raise
-        shape = "x".join(map(str, (batch, *one.input_size)))
+        shape = times((batch, *one.input_size))
         raise InputError(f"{one.name} cannot take pictures of {shape}: {words}") from error
     return run
 

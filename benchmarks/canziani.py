@@ -22,9 +22,9 @@ import torch
 import convarium
 from convarium.facts import ErrorRate
 from convarium.files import written_whole
-from convarium.machine import Counter, PeakMemory, interleaved
+from convarium.machine import Counter, PeakMemory, interleaved, joules_per_pass
 from convarium.machine.describe import processor
-from convarium.report.drawing import Drawing, finished, log_axis
+from convarium.report.drawing import ROWS, Drawing, finished, log_axis
 from convarium.report.palette import TOKENS, variable
 
 NETWORKS = "alexnet_2gpu,squeezenet1_1,mobilenet_v1_100_224,googlenet,resnet18_b,resnet50,vgg_d"
@@ -70,7 +70,7 @@ def accuracy_picture(rows: list[dict[str, Any]]) -> Drawing:
     macs = [row["macs"] for row in rows]
     across = [min(macs) / 1.5, max(macs) * 1.5]
     points = (
-        alt.Chart(alt.InlineData(values=sorted(rows, key=lambda row: -row["params"])))
+        alt.Chart(ROWS)
         .mark_point(filled=True, fillOpacity=0.4, strokeWidth=1.5)
         .encode(
             x=alt.X(
@@ -91,7 +91,7 @@ def accuracy_picture(rows: list[dict[str, Any]]) -> Drawing:
         "accuracy-operations",
         "Accuracy, operations, parameters",
         "Printed top-1 accuracy against multiply-adds; the area is parameters.",
-        finished(points, width=820, height=420),
+        finished(points, sorted(rows, key=lambda row: -row["params"]), width=820, height=420),
     )
 
 
@@ -112,8 +112,9 @@ def measured_rows(
             tasks[name] = lambda model=model, images=images: _forward(model, images)
         laps = interleaved(tasks, seconds=seconds * len(tasks), least=3)
         for name, task in tasks.items():
-            with PeakMemory() as peak, counter.measure() as energy:
+            with PeakMemory() as peak:
                 task()
+            joules, _ = joules_per_pass(task, counter)
             rows.append(
                 {
                     "network": name,
@@ -123,7 +124,7 @@ def measured_rows(
                     "high": 1e3 * laps[name].high / batch,
                     "n": laps[name].n,
                     "megabytes": None if peak.bytes is None else peak.bytes / 1e6,
-                    "joules": None if energy.joules is None else energy.joules / batch,
+                    "joules": None if joules is None else joules / batch,
                 }
             )
     return rows, counter.reason
@@ -141,7 +142,7 @@ def measured_picture(rows: list[dict[str, Any]], field: str, title: str) -> Draw
         return None
     batches = [row["batch"] for row in known]
     lines = (
-        alt.Chart(alt.InlineData(values=known))
+        alt.Chart(ROWS)
         .mark_line(point=True)
         .encode(
             x=alt.X(
@@ -155,7 +156,7 @@ def measured_picture(rows: list[dict[str, Any]], field: str, title: str) -> Draw
         )
     )
     about = f"{title} against the batch, medians."
-    return Drawing(f"{field}-batch", title, about, finished(lines, width=820, height=320))
+    return Drawing(f"{field}-batch", title, about, finished(lines, known, width=820, height=320))
 
 
 def page(drawings: list[Drawing], notes: list[str], rows: list[dict[str, Any]]) -> str:

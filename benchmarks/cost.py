@@ -93,7 +93,8 @@ def torchlens(model: nn.Module, size: tuple[int, ...]) -> float:
     return float(trace(model, _picture(model, size)).total_macs_forward)
 
 
-COUNTERS: dict[str, Counter] = {"convarium": ours, "torch": torchs} | {
+_OWN: dict[str, Counter] = {"convarium": ours, "torch": torchs}
+COUNTERS = _OWN | {
     counter.__name__: counter for counter in (fvcore, calflops, torchinfo, ptflops, thop, torchlens)
 }
 ON_META = ("convarium", "torch")
@@ -118,14 +119,14 @@ def times(name: str, rounds: int, peers: list[str]) -> None:
 
     print(f"{name} on {processor()}, {torch.get_num_threads()} threads")
     print(f"{'':20}  rounds  seconds  quartiles        x plain  x convarium")
-    real = None
+    real: nn.Module | None = None
     for counters in _groups(peers):
         slow = not set(counters) <= set(ON_META)
         tasks: dict[str, Callable[[], object]] = {"plain meta forward": plain}
         for counter in counters:
             if slow and real is None:
                 real = convarium.create_model(name).eval()
-            subject = model if counter in ON_META else real
+            subject = model if real is None or counter in ON_META else real
             tasks[counter] = _silent(COUNTERS[counter], subject, size)
         turns = max(3, rounds // 3) if slow else rounds
         _print_laps(laps_in_turns(tasks, seconds=0, least=turns, most=turns))

@@ -34,8 +34,8 @@ def catalogued(name: str) -> Maker:
     """A network of the catalog for the data's classes and channels."""
 
     def make(data: Dataset) -> nn.Module:
-        sizes = {"num_classes": len(data.classes), "in_channels": data.channels}
-        return convarium.create_model(name, **sizes)
+        classes, channels = len(data.classes), data.channels
+        return convarium.create_model(name, num_classes=classes, in_channels=channels)
 
     return make
 

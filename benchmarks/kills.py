@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed.fsdp
@@ -87,7 +88,7 @@ class Run:
             return child
         os.environ["CONVARIUM_HOME"] = str(self.out.with_name(f"{self.out.name}-home"))
         if ranks > 1:
-            told = {"RANK": rank, "WORLD_SIZE": ranks, "LOCAL_RANK": rank}
+            told: dict[str, object] = {"RANK": rank, "WORLD_SIZE": ranks, "LOCAL_RANK": rank}
             told |= {"LOCAL_WORLD_SIZE": ranks, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
             os.environ.update({name: str(value) for name, value in told.items()})
         said, told_at = self._place("said", rank), self._place("told", rank)
@@ -125,7 +126,7 @@ class Run:
         """Of the last weights."""
         return hashlib.sha256((self.out / "last.safetensors").read_bytes()).hexdigest()
 
-    def told(self) -> dict[str, object]:
+    def told(self) -> dict[str, Any]:
         """What the finished command printed."""
         return dict(json.loads(self._place("told", 0).read_text()))
 
@@ -178,9 +179,9 @@ def page(outcomes: Sequence[Outcome], asked: argparse.Namespace, seconds: float)
         own = [o for o in outcomes if o.mode == mode]
         later = sum(o.killed and o.behind > 0 for o in own)
         counts = (sum(o.killed for o in own), later, sum(o.exact for o in own))
-        rows.append((mode, len(own), *counts, sum(o.equal for o in own)))
-    rows.append(("all", *(sum(row[column] for row in rows) for column in range(1, 6))))
-    lines = [f"| {' | '.join(map(str, row))} |" for row in rows]
+        rows.append((mode, [len(own), *counts, sum(o.equal for o in own)]))
+    rows.append(("all", [sum(column) for column in zip(*(c for _, c in rows), strict=True)]))
+    lines = [f"| {mode} | {' | '.join(map(str, counted))} |" for mode, counted in rows]
     command = f"python benchmarks/kills.py --points {asked.points} --jobs {asked.jobs}"
     return f"""# Kills
 

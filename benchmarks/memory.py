@@ -22,6 +22,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 import torchvision
@@ -57,7 +58,8 @@ def nbytes(values: Iterator[Tensor]) -> int:
 def peak_and_rest(prof: profile) -> tuple[int, int]:
     """The most bytes above the start, and those at the end, of a profiled run."""
     sizes: list[tuple[int, int]] = []
-    open_events = list(prof.profiler.kineto_results.experimental_event_tree())
+    results: Any = prof.profiler and prof.profiler.kineto_results
+    open_events = list(results.experimental_event_tree())
     while open_events:
         event = open_events.pop()
         open_events += event.children

@@ -77,8 +77,9 @@ def reference_steps(
     optimizer = torch.optim.SGD(
         model.parameters(), lr=lr, momentum=0.9, weight_decay=1e-4, nesterov=False
     )
+    sampler = RandomSampler(data)  # type: ignore[arg-type]
     loader = DataLoader(
-        data, batch_size=batch, sampler=RandomSampler(data), num_workers=workers, drop_last=True
+        data, batch_size=batch, sampler=sampler, num_workers=workers, drop_last=True
     )
     while True:
         for image, target in loader:

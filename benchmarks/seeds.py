@@ -19,7 +19,7 @@ from math import sqrt
 
 import torch
 
-from convarium.data import Dataset, load_dataset, normalised
+from convarium.data import Dataset, Split, load_dataset, normalised
 from convarium.evaluate import evaluate
 from convarium.facts import model_facts
 from convarium.machine import Plan
@@ -52,11 +52,11 @@ def mean_and_deviation(values: list[float]) -> str:
 
 def few(data: Dataset, train: int | None, test: int | None) -> Dataset:
     """The first pictures of each part."""
-    parts = {"train": data.train, "test": data.test}
-    for name, count in (("train", train), ("test", test)):
-        if count is not None:
-            parts[name] = parts[name].subset(range(min(count, len(parts[name]))))
-    return replace(data, **parts)
+    return replace(data, train=_first(data.train, train), test=_first(data.test, test))
+
+
+def _first(split: Split, count: int | None) -> Split:
+    return split if count is None else split.subset(range(min(count, len(split))))
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -39,7 +40,12 @@ from reference_loop import ArrayPictures, FilePictures, reference_steps
 
 Contestant = Iterator[object]  # each `next` is one step
 PAPERS_BATCH = 128  # of stochastic depth on CIFAR-10
-COMMON = {"epochs": 10_000, "momentum": 0.9, "nesterov": False, "weight_decay": 1e-4}
+COMMON: dict[str, Any] = {
+    "epochs": 10_000,
+    "momentum": 0.9,
+    "nesterov": False,
+    "weight_decay": 1e-4,
+}
 COMMON |= {"schedule": "constant", "warmup": "none", "lr": 0.01}
 
 
@@ -201,7 +207,7 @@ def depth(rounds: int, batch: int) -> None:
     expected = sum((1 - block.survival) * own[n] for n, block in blocks.items())
     for module in full.modules():
         if hasattr(module, "survival"):
-            module.survival = 1.0
+            setattr(module, "survival", 1.0)  # noqa: B010 - a module's own word
     done = [0]
     for n, block in blocks.items():
         block.conv1.register_forward_hook(_adder(done, own[n]))

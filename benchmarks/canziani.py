@@ -22,7 +22,7 @@ import torch
 import convarium
 from convarium.facts import ErrorRate
 from convarium.files import written_whole
-from convarium.machine import Counter, PeakMemory, interleaved, joules_per_pass
+from convarium.machine import Counter, PeakMemory, give_back, interleaved, joules_per_pass
 from convarium.machine.describe import processor
 from convarium.report.drawing import ROWS, Drawing, finished, log_axis
 from convarium.report.palette import TOKENS, variable
@@ -83,7 +83,9 @@ def accuracy_picture(rows: list[dict[str, Any]]) -> Drawing:
             size=alt.Size(
                 "params:Q", title="parameters", scale=alt.Scale(range=[20, 1800]), legend=_legend()
             ),
-            color=alt.Color("family:N", title="family", scale=alt.Scale(scheme="tableau20")),
+            color=alt.Color(
+                "family:N", title="family", scale=alt.Scale(scheme="tableau20"), legend=_names()
+            ),
             tooltip=["network:N", "accuracy:Q", "macs:Q", "params:Q", "protocol:N", "source:N"],
         )
     )
@@ -91,12 +93,24 @@ def accuracy_picture(rows: list[dict[str, Any]]) -> Drawing:
         "accuracy-operations",
         "Accuracy, operations, parameters",
         "Printed top-1 accuracy against multiply-adds; the area is parameters.",
-        finished(points, sorted(rows, key=lambda row: -row["params"]), width=820, height=420),
+        finished(
+            _roomy(points), sorted(rows, key=lambda row: -row["params"]), width=760, height=420
+        ),
     )
 
 
+def _roomy(chart: Any) -> Any:
+    """With space at the right: a reader's letters may be wider than those that were measured."""
+    return chart.properties(padding={"left": 5, "top": 5, "bottom": 5, "right": 40})
+
+
+def _names() -> Any:
+    return alt.Legend(labelLimit=0)
+
+
 def _legend() -> Any:
-    return alt.Legend(format="~s", tickCount=3, symbolFillColor=variable("line"))
+    values = [1e6, 1e7, 5e7, 1e8]
+    return alt.Legend(format="~s", values=values, symbolFillColor=variable("line"))
 
 
 def measured_rows(
@@ -112,6 +126,7 @@ def measured_rows(
             tasks[name] = lambda model=model, images=images: _forward(model, images)
         laps = interleaved(tasks, seconds=seconds * len(tasks), least=3)
         for name, task in tasks.items():
+            give_back()  # what an earlier pass left would hide what this one needs
             with PeakMemory() as peak:
                 task()
             joules, _ = joules_per_pass(task, counter)
@@ -137,10 +152,11 @@ def _forward(model: torch.nn.Module, images: torch.Tensor) -> None:
 
 def measured_picture(rows: list[dict[str, Any]], field: str, title: str) -> Drawing | None:
     """One quantity against the batch, a line a network; None where none was measured."""
-    known = [row for row in rows if row[field] is not None]
+    known = [row for row in rows if row[field]]  # a peak of 0 was not seen, and has no logarithm
     if not known:
         return None
     batches = [row["batch"] for row in known]
+    up = [min(row[field] for row in known) / 1.3, max(row[field] for row in known) * 1.3]
     lines = (
         alt.Chart(ROWS)
         .mark_line(point=True)
@@ -151,12 +167,24 @@ def measured_picture(rows: list[dict[str, Any]], field: str, title: str) -> Draw
                 scale=alt.Scale(type="log", base=2),
                 axis=alt.Axis(values=sorted(set(batches)), format="d"),
             ),
-            y=alt.Y(f"{field}:Q", title=f"{title}, log scale", scale=alt.Scale(type="symlog")),
-            color=alt.Color("network:N", scale=alt.Scale(scheme="tableau10")),
+            y=alt.Y(
+                f"{field}:Q",
+                title=f"{title}, log scale",
+                scale=alt.Scale(type="log", domain=up, nice=False),
+                axis=log_axis(up, "~g"),
+            ),
+            color=alt.Color(
+                "network:N",
+                sort=list(dict.fromkeys(row["network"] for row in rows)),
+                scale=alt.Scale(scheme="tableau10"),
+                legend=_names(),
+            ),
         )
     )
     about = f"{title} against the batch, medians."
-    return Drawing(f"{field}-batch", title, about, finished(lines, known, width=820, height=320))
+    return Drawing(
+        f"{field}-batch", title, about, finished(_roomy(lines), known, width=720, height=320)
+    )
 
 
 def page(drawings: list[Drawing], notes: list[str], rows: list[dict[str, Any]]) -> str:
@@ -173,11 +201,13 @@ def page(drawings: list[Drawing], notes: list[str], rows: list[dict[str, Any]]) 
         "<!DOCTYPE html><html lang='en'><meta charset='utf-8'><title>Accuracy and cost</title>"
         f"<style>:root{{color-scheme:light dark;{tokens}}}body{{max-width:1000px;margin:2rem auto;"
         "padding:0 1rem;background:var(--page);color:var(--ink);font:16px/1.5 system-ui,sans-serif}"
-        "figure{margin:0;overflow-x:auto}td,th{text-align:left;padding:.2rem .8rem .2rem 0}"
+        "figure,.table{margin:0;overflow-x:auto}figure svg{max-width:none}"
+        "td,th{text-align:left;padding:.2rem .8rem .2rem 0}"
         "table{font-size:.85rem}</style><h1>Accuracy and cost of the landmark networks</h1>"
-        f"{said}{figures}<h2>The printed errors</h2><table><tr><th>network</th><th>top-1 %</th>"
+        f"{said}{figures}<h2>The printed errors</h2><div class='table'><table><tr>"
+        "<th>network</th><th>top-1 %</th>"
         "<th>MACs</th><th>parameters</th><th>protocol</th><th>source</th></tr>"
-        f"{cells}</table></html>\n"
+        f"{cells}</table></div></html>\n"
     )
 
 
@@ -191,8 +221,8 @@ def main() -> None:
     printed = accuracy_rows()
     batches = [int(batch) for batch in given.batches.split(",")]
     measured, reason = measured_rows(given.networks.split(","), batches, given.seconds)
-    quantities = [("ms", "milliseconds a picture"), ("megabytes", "MB above the start, one pass")]
-    quantities.append(("joules", "joules a picture"))
+    quantities = [("ms", "Milliseconds a picture"), ("megabytes", "MB above the start, one pass")]
+    quantities.append(("joules", "Joules a picture"))
     lines = [measured_picture(measured, field, title) for field, title in quantities]
     drawings = [accuracy_picture(printed), *(line for line in lines if line)]
     threads = (

@@ -16,8 +16,10 @@ def replace(value: Any, change: Callable[[Tensor], Any]) -> Any:
     """`value` with `change` applied to every tensor in it; lists and tuples are walked."""
     if isinstance(value, Tensor):
         return change(value)
-    if isinstance(value, (list, tuple)) and any(isinstance(v, (Tensor, list)) for v in value):
-        return type(value)(replace(v, change) for v in value)
+    if isinstance(value, (list, tuple)):
+        for v in value:
+            if isinstance(v, (Tensor, list)):
+                return type(value)([replace(v, change) for v in value])
     return value
 
 
@@ -29,7 +31,13 @@ def tensors(value: Any) -> list[Tensor]:
         value = value.values()
     elif not isinstance(value, (list, tuple)):
         return []
-    return [t for v in value for t in tensors(v)]
+    found = []
+    for v in value:  # most are numbers, for which a call would be too much
+        if isinstance(v, Tensor):
+            found.append(v)
+        elif isinstance(v, (list, tuple, dict)):
+            found += tensors(v)
+    return found
 
 
 def tensors_in(outputs: Any) -> list[Tensor]:
@@ -56,5 +64,9 @@ def specs_in(value: Any) -> list[TensorSpec]:
     if isinstance(value, TensorSpec):
         return [value]
     if isinstance(value, (list, tuple)):
-        return [spec for v in value for spec in specs_in(v)]
+        found = []
+        for v in value:
+            if isinstance(v, (TensorSpec, list, tuple)):
+                found += specs_in(v)
+        return found
     return []

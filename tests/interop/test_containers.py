@@ -14,7 +14,8 @@ from torch.nn import functional as F
 
 import convarium
 from convarium.errors import InputError
-from convarium.interop.jail import RefusedError, state_dict_in
+from convarium.interop.jail import RefusedError
+from convarium.interop.readers.torch_state import state_dict_in
 from interop.peers import peer, pictures, randomise, relative
 
 State = dict[str, Tensor]

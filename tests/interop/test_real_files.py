@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 import convarium
 
-pytestmark = pytest.mark.data
+pytestmark = [pytest.mark.data, pytest.mark.usefixtures("own_process")]
 
 
 def _loaded(folder: Path, name: str, file: str) -> nn.Module:

@@ -16,12 +16,10 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from convarium.errors import InputError
 from convarium.interop.readers.caffe_said import said_of
-from convarium.interop.readers.model import Foreign, Said
+from convarium.interop.readers.model import Arrays, Said
 from convarium.interop.readers.protobuf import (
     BYTES,
     FIXED32,
@@ -32,7 +30,6 @@ from convarium.interop.readers.protobuf import (
     signed,
     varint,
 )
-from convarium.interop.readers.safe import too_large
 
 MAX_LAYERS, MAX_BLOBS, MAX_DIMS = 10_000, 16, 8
 BATCH_NORM_EPS = 1e-5  # caffe.proto's default
@@ -47,7 +44,7 @@ class CaffeLayer:
     name: str = ""
     type: str = ""
     eps: float = BATCH_NORM_EPS
-    blobs: list[Tensor] = field(default_factory=list)
+    blobs: list[np.ndarray] = field(default_factory=list)
     said: Said | None = None
 
 
@@ -56,29 +53,26 @@ def looks_like_caffe(path: Path, head: bytes) -> bool:
     return path.suffix == ".caffemodel" or head[0] in _CAFFE_STARTS
 
 
-def read_caffe(path: Path, budget_bytes: int) -> Foreign:
+def read_caffe(path: Path, budget_bytes: int) -> Arrays:
     """The weights of a .caffemodel; BatchNorm and Scale pairs become one batch norm.
 
     Raises:
         InputError: no NetParameter, or one whose sizes lie.
     """
-    size = path.stat().st_size
-    if size > budget_bytes:
-        raise too_large(path, size, budget_bytes)
     with path.open("rb") as file:
         # Not closed by hand: views of it may be alive in an error's traceback.
         whole = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     try:
         layers = _layers(memoryview(whole))
-        tensors, eps = _as_torch([layer for layer in layers if layer.blobs])
+        arrays, eps = _as_torch([layer for layer in layers if layer.blobs])
     except WireError as error:
         raise InputError(f"{path} is no whole .caffemodel: {error}.") from None
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    if not tensors:
+    if not arrays:
         raise InputError(f"{path} has no layer with weights; a .prototxt or solver state has none.")
     said = tuple(layer.said for layer in layers if layer.said is not None)
-    return Foreign(tensors, str(path), ecosystem="caffe", norm_eps=eps, said=said)
+    return Arrays(arrays, ecosystem="caffe", norm_eps=eps, said=said)
 
 
 def _layers(net: memoryview) -> list[CaffeLayer]:
@@ -120,33 +114,37 @@ def _layer(message: memoryview, *, old: bool) -> CaffeLayer:
     return layer
 
 
-def _blob(message: memoryview, layer: str) -> Tensor:
+def _blob(message: memoryview, layer: str) -> np.ndarray:
     """The array of one blob, copied out of the file once its size is known to be true."""
-    pieces: list[np.ndarray] = []
+    held = {"<f4": bytearray(), "<f8": bytearray()}
     sides: dict[int, int] = {}
     shape: list[int] | None = None
     for number, wire, value in fields(message):
         if number in (1, 2, 3, 4) and wire == VARINT:
             sides[number] = signed(cast(int, value))
         elif number in (5, 8) and wire != VARINT:
-            pieces.append(_numbers(_bytes(value), "<f4" if number == 5 else "<f8"))
+            # Joined as bytes: blobs of one number are many, and an array of each is large.
+            held["<f4" if number == 5 else "<f8"] += _bytes(value)
         elif number == 7 and wire == BYTES:
             shape = _dims(_bytes(value))
     if shape is None:
         shape = [sides.get(number, 1) for number in (1, 2, 3, 4)]
-    held = sum(len(piece) for piece in pieces)
-    if any(side < 0 for side in shape) or len(shape) > MAX_DIMS or prod(shape) != held:
+    if held["<f4"] and held["<f8"]:
+        raise WireError("a blob of single and double precision")
+    numbers = _numbers("<f8" if held["<f8"] else "<f4", held)
+    if any(side < 0 for side in shape) or len(shape) > MAX_DIMS or prod(shape) != len(numbers):
         says = "x".join(map(str, shape[:MAX_DIMS]))
-        raise InputError(f"a blob of layer {layer!r} says {says}, the file has {held} numbers.")
-    whole = np.concatenate(pieces) if pieces else np.zeros(0, "<f4")
-    return torch.from_numpy(whole.astype(whole.dtype.newbyteorder("="))).reshape(shape)
+        raise InputError(
+            f"a blob of layer {layer!r} says {says}, the file has {len(numbers)} numbers."
+        )
+    return numbers.astype(numbers.dtype.newbyteorder("="), copy=False).reshape(shape)
 
 
-def _numbers(data: memoryview, dtype: str) -> np.ndarray:
+def _numbers(dtype: str, held: dict[str, bytearray]) -> np.ndarray:
+    data = held[dtype]
     if len(data) % np.dtype(dtype).itemsize:
         raise WireError(f"{len(data)} bytes of {dtype} numbers")
-    # Copied: a view of the file would keep it open, and blobs of one number are many.
-    return np.frombuffer(data, dtype).copy()
+    return np.frombuffer(data, dtype)
 
 
 def _dims(message: memoryview) -> list[int]:
@@ -172,50 +170,51 @@ def _eps(message: memoryview) -> float:
     return BATCH_NORM_EPS
 
 
-def _as_torch(layers: list[CaffeLayer]) -> tuple[dict[str, Tensor], float | None]:
+def _as_torch(layers: list[CaffeLayer]) -> tuple[dict[str, np.ndarray], float | None]:
     """Blobs under PyTorch's roles, and the epsilon of the batch norms."""
-    tensors: dict[str, Tensor] = {}
+    arrays: dict[str, np.ndarray] = {}
     eps: set[float] = set()
     norm = ""
     for layer in layers:
         if layer.type == "BatchNorm":
             norm = layer.name
             eps.add(layer.eps)
-            tensors |= _statistics(layer)
+            arrays |= _statistics(layer)
         elif layer.type == "Scale" and norm:
             # The Scale behind a BatchNorm is its gamma and beta.
-            tensors |= _roles(norm, layer)
+            arrays |= _roles(norm, layer)
             norm = ""
         else:
             norm = ""
-            tensors |= _roles(layer.name, layer)
+            arrays |= _roles(layer.name, layer)
     if len(eps) > 1:
         raise InputError(f"its batch norms have several epsilons: {sorted(eps)}.")
     # Written as single precision: 1e-5 is 9.99999974e-06 in the file.
-    return tensors, float(f"{eps.pop():.6g}") if eps else None
+    return arrays, float(f"{eps.pop():.6g}") if eps else None
 
 
-def _statistics(layer: CaffeLayer) -> dict[str, Tensor]:
+def _statistics(layer: CaffeLayer) -> dict[str, np.ndarray]:
     """Mean and variance; Caffe keeps sums, and what to divide them by in a third blob."""
-    if len(layer.blobs) != 3 or layer.blobs[2].numel() != 1:
+    if len(layer.blobs) != 3 or layer.blobs[2].size != 1:
         raise InputError(f"batch norm {layer.name!r} has not mean, variance and one factor.")
     mean, variance, factor = layer.blobs
-    by = 0.0 if factor.item() == 0 else 1 / factor.double().item()
-    return {
-        f"{layer.name}.running_mean": (mean.flatten().double() * by).to(mean.dtype),
-        f"{layer.name}.running_var": (variance.flatten().double() * by).to(mean.dtype),
-    }
+    by = 0.0 if factor.item() == 0 else 1 / float(factor.item())
+    with np.errstate(all="ignore"):  # what is not finite is refused with its name, later
+        return {
+            f"{layer.name}.running_mean": (mean.ravel().astype("f8") * by).astype(mean.dtype),
+            f"{layer.name}.running_var": (variance.ravel().astype("f8") * by).astype(mean.dtype),
+        }
 
 
-def _roles(name: str, layer: CaffeLayer) -> dict[str, Tensor]:
+def _roles(name: str, layer: CaffeLayer) -> dict[str, np.ndarray]:
     """Weights and biases; old files have four sides everywhere, ones in front."""
     roles = {f"{name}.{role}": b for role, b in zip(("weight", "bias"), layer.blobs, strict=False)}
     if len(layer.blobs) > 2:
         raise InputError(f"layer {layer.name!r} ({layer.type}) has {len(layer.blobs)} blobs.")
     if f"{name}.bias" in roles:
-        roles[f"{name}.bias"] = roles[f"{name}.bias"].flatten()
+        roles[f"{name}.bias"] = roles[f"{name}.bias"].ravel()
     weight = roles[f"{name}.weight"]
-    if layer.type in _INNER_PRODUCT and weight.dim() == 4 and weight.shape[:2] == (1, 1):
+    if layer.type in _INNER_PRODUCT and weight.ndim == 4 and weight.shape[:2] == (1, 1):
         roles[f"{name}.weight"] = weight.reshape(weight.shape[2], weight.shape[3])
     return roles
 

@@ -20,19 +20,29 @@ Source:
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import prod
 from pathlib import Path
 
-import torch
-from torch import Tensor
+import numpy as np
+from safetensors import SafetensorError, deserialize
 
 from convarium.errors import InputError
-from convarium.interop.readers.model import Foreign
-from convarium.interop.readers.safe import read_header, read_safetensors, too_large
+from convarium.interop.readers.model import Arrays
+from convarium.interop.readers.safe import about_it, broken, read_header, too_large
 
 FORMAT = "convarium-codebook/1"
 MAX_SIDES = 8
+_TYPES = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "<i1",
+    "U8": "<u1",
+    "BOOL": "?",
+}
 
 
 def is_codebook(path: Path, head: bytes) -> bool:
@@ -51,16 +61,16 @@ def metadata_of(path: Path) -> dict[str, object]:
     return metadata if isinstance(metadata, dict) else {}
 
 
-def read_codebook(path: Path, budget_bytes: int) -> Foreign:
-    """The tensors of a codebook file, written out.
+def read_codebook(path: Path, budget_bytes: int) -> Arrays:
+    """The arrays of a codebook file, written out.
 
     Raises:
         InputError: an index beyond its codebook, gaps beyond the end, more than the budget.
     """
-    held = read_safetensors(path, budget_bytes)
-    parts = dict(held.tensors)
+    about = about_it(path, read_header(path))
+    parts = _parts(path)
     names = [key.removesuffix(".codebook") for key in parts if key.endswith(".codebook")]
-    tensors: dict[str, Tensor] = {}
+    arrays: dict[str, np.ndarray] = {}
     left = budget_bytes
     for name in names:
         book = parts.pop(f"{name}.codebook")
@@ -71,40 +81,61 @@ def read_codebook(path: Path, budget_bytes: int) -> Foreign:
             raise InputError(f"{path}: {name} has one of gap and shape; a pruned tensor has both.")
         if gap is not None and shape is not None:
             sides = _sides(path, name, shape)
-            left -= prod(sides) * values.element_size()
+            left -= prod(sides) * values.itemsize
             if left < 0:
                 raise too_large(path, budget_bytes - left, budget_bytes)
             values = _spread(path, name, values, gap, sides)
-        tensors[name] = values
-    return replace(held, tensors=tensors | parts)
+        arrays[name] = values
+    return Arrays(arrays | parts, **about)
 
 
-def _looked_up(path: Path, name: str, book: Tensor, index: Tensor | None) -> Tensor:
-    if index is None or index.dtype not in (torch.uint8, torch.int16):
+def _parts(path: Path) -> dict[str, np.ndarray]:
+    """Everything that the file holds; bfloat16, which NumPy lacks, as the float32 of its value."""
+    try:
+        held = deserialize(path.read_bytes())
+    except (OSError, SafetensorError, ValueError, TypeError) as error:
+        raise broken(path, error) from error
+    parts: dict[str, np.ndarray] = {}
+    for key, entry in held:
+        kind, shape, data = entry["dtype"], entry["shape"], entry["data"]
+        if kind == "BF16":
+            wide = np.frombuffer(data, "<u2").astype("<u4") << 16
+            parts[key] = wide.view("<f4").reshape(shape)
+        elif kind in _TYPES:
+            parts[key] = np.frombuffer(data, _TYPES[kind]).reshape(shape)
+        else:
+            raise InputError(f"{path}: {key} holds {kind}, which has no place in a codebook file.")
+    return parts
+
+
+def _looked_up(path: Path, name: str, book: np.ndarray, index: np.ndarray | None) -> np.ndarray:
+    if index is None or index.dtype not in (np.uint8, np.int16):
         raise InputError(f"{path}: {name}.index is missing, or not of uint8 or int16.")
-    if book.dim() != 1 or not book.is_floating_point() or not len(book):
+    if book.ndim != 1 or book.dtype.kind != "f" or not len(book):
         raise InputError(f"{path}: {name}.codebook is no row of floats.")
-    if index.numel() and not 0 <= int(index.min()) <= int(index.max()) < len(book):
+    if index.size and not 0 <= int(index.min()) <= int(index.max()) < len(book):
         raise InputError(f"{path}: {name}.index goes beyond its codebook of {len(book)} values.")
-    return book[index.long()]
+    return book[index]
 
 
-def _sides(path: Path, name: str, shape: Tensor) -> list[int]:
-    is_shape = shape.dtype == torch.int64 and shape.dim() == 1 and len(shape) <= MAX_SIDES
+def _sides(path: Path, name: str, shape: np.ndarray) -> list[int]:
+    is_shape = shape.dtype == np.int64 and shape.ndim == 1 and len(shape) <= MAX_SIDES
     sides = [int(side) for side in shape] if is_shape else [-1]
     if any(side < 0 for side in sides):
-        raise InputError(f"{path}: {name}.shape is no shape: {shape.flatten()[:8].tolist()}.")
+        raise InputError(f"{path}: {name}.shape is no shape: {shape.ravel()[:8].tolist()}.")
     return sides
 
 
-def _spread(path: Path, name: str, values: Tensor, gap: Tensor, sides: list[int]) -> Tensor:
+def _spread(
+    path: Path, name: str, values: np.ndarray, gap: np.ndarray, sides: list[int]
+) -> np.ndarray:
     """Kept values at their places, zeros between."""
-    if gap.dtype != torch.uint8 or gap.shape != values.shape or gap.dim() != 1:
+    if gap.dtype != np.uint8 or gap.shape != values.shape or gap.ndim != 1:
         raise InputError(f"{path}: {name}.gap is not one uint8 a kept value.")
-    places = (gap.long() + 1).cumsum(0) - 1
+    places = (gap.astype(np.int64) + 1).cumsum() - 1
     if len(places) and int(places[-1]) >= prod(sides):
         says = "x".join(map(str, sides))
         raise InputError(f"{path}: the gaps of {name} run beyond its shape {says}.")
-    whole = torch.zeros(prod(sides), dtype=values.dtype)
+    whole = np.zeros(prod(sides), values.dtype)
     whole[places] = values
     return whole.reshape(sides)

@@ -12,13 +12,11 @@ from math import prod
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.lib import format as npy
-from torch import Tensor
 
 from convarium.errors import InputError
 from convarium.interop.readers.keras_words import COUNTED, layers_and_roles, only_trains
-from convarium.interop.readers.model import Foreign
+from convarium.interop.readers.model import Arrays
 from convarium.interop.readers.safe import broken, too_large
 
 Part = tuple[tuple[str, str], np.ndarray]  # (layer, role), array
@@ -30,18 +28,17 @@ _NUMBERED = re.compile(r"(\D*)(\d+)")
 
 
 def is_npz(path: Path, head: bytes) -> bool:
-    """A zip file of .npy members."""
+    """A zip file of .npy members, by its ending or its first member.
+
+    The list of members at its end, which may be long, is left to the process that reads it.
+    """
     if not head.startswith(b"PK"):
         return False
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        return path.suffix == ".npz"
-    return path.suffix == ".npz" or (bool(names) and all(n.endswith(".npy") for n in names))
+    length = int.from_bytes(head[26:28], "little")  # of the first member's name
+    return path.suffix == ".npz" or head[30 : 30 + length].endswith(b".npy")
 
 
-def read_keras(path: Path, budget_bytes: int) -> Foreign:
+def read_keras(path: Path, budget_bytes: int) -> Arrays:
     """The arrays of an .npz in PyTorch's layouts, under Keras's names of the layers.
 
     Raises:
@@ -63,15 +60,15 @@ def read_keras(path: Path, budget_bytes: int) -> Foreign:
         raise broken(path, error) from error
     numbered = _by_number(path, arrays)
     parts = numbered or _by_name(path, arrays)
-    tensors: dict[str, Tensor] = {}
+    turned: dict[str, np.ndarray] = {}
     for (layer, role), array in parts:
-        key, tensor = _as_torch(path, layer, role, torch.from_numpy(array))
-        if key in tensors:
+        key, whole = _as_torch(path, layer, role, array)
+        if key in turned:
             raise InputError(f"{path} has {key} twice.")
-        tensors[key] = tensor
+        turned[key] = whole
     # In the order of the alphabet the tenth layer stands before the second: count them instead.
     ordered = bool(numbered) or list(arrays) != sorted(arrays)
-    return Foreign(tensors, str(path), ecosystem="keras", maps_last=True, ordered=ordered)
+    return Arrays(turned, ecosystem="keras", maps_last=True, ordered=ordered)
 
 
 def _check_members(path: Path, members: list[zipfile.ZipInfo], budget_bytes: int) -> None:
@@ -112,7 +109,7 @@ def _array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.
     if len(data) != needs:
         raise InputError(f"{path}: {member.filename} is cut at {len(data)} of {needs} bytes.")
     array = np.frombuffer(data, dtype).reshape(shape, order="F" if by_columns else "C")
-    return np.ascontiguousarray(array.astype(dtype.newbyteorder("=")))
+    return np.ascontiguousarray(array, dtype.newbyteorder("="))
 
 
 def _by_name(path: Path, arrays: dict[str, np.ndarray]) -> list[Part]:
@@ -150,17 +147,17 @@ def _counted(path: Path, layer: str, arrays: list[np.ndarray]) -> list[Part]:
     raise InputError(f"{path}: {layer} has {len(arrays)} arrays that fit no layer known here.")
 
 
-def _as_torch(path: Path, layer: str, role: str, array: Tensor) -> tuple[str, Tensor]:
-    """The key and the tensor in PyTorch's layout."""
+def _as_torch(path: Path, layer: str, role: str, array: np.ndarray) -> tuple[str, np.ndarray]:
+    """The key and the array in PyTorch's layout."""
     if role == "depthwise":
-        if array.dim() != 4:
-            raise InputError(f"{path}: the depthwise kernel of {layer} has {array.dim()} sides.")
+        if array.ndim != 4:
+            raise InputError(f"{path}: the depthwise kernel of {layer} has {array.ndim} sides.")
         height, width, channels, times = array.shape
-        turned = array.permute(2, 3, 0, 1).reshape(channels * times, 1, height, width)
-        return f"{layer}.weight", turned.contiguous()
-    turned = array.permute(3, 2, 0, 1) if array.dim() == 4 else array
-    turned = array.T if array.dim() == 2 else turned
-    return f"{layer}.{role}", turned.contiguous()
+        turned = array.transpose(2, 3, 0, 1).reshape(channels * times, 1, height, width)
+        return f"{layer}.weight", np.ascontiguousarray(turned)
+    turned = array.transpose(3, 2, 0, 1) if array.ndim == 4 else array
+    turned = array.T if array.ndim == 2 else turned
+    return f"{layer}.{role}", np.ascontiguousarray(turned)
 
 
 def _by_number(path: Path, arrays: dict[str, np.ndarray]) -> list[Part]:

@@ -1,11 +1,14 @@
-"""What every reader gives."""
+"""What every reader gives. Torch is named in types only: readers in the jail do without it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from torch import Tensor
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +27,11 @@ class Said:
     top: str
 
 
-@dataclass(frozen=True, slots=True)
-class Foreign:
-    """Tensors of a file in PyTorch's layouts, under the file's own names.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What a reader tells beside the numbers.
 
     Args:
-        tensors: "layer.role" -> tensor; roles are PyTorch's (weight, bias, running_mean ..).
-        label: the file in messages.
         ecosystem: "caffe" or "keras" where the format tells, None where names have to.
         maps_last: a flattened map runs over height, width, channel (TensorFlow).
         norm_eps: epsilon of the batch norms where the file tells.
@@ -39,8 +40,6 @@ class Foreign:
         said: what the file says of its layers beside their weights; empty where it does not.
     """
 
-    tensors: Mapping[str, Tensor]
-    label: str
     ecosystem: str | None = None
     maps_last: bool = False
     norm_eps: float | None = None
@@ -48,3 +47,23 @@ class Foreign:
     notes: tuple[str, ...] = field(default=())
     said: tuple[Said, ...] = ()
     network: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign(About):
+    """Tensors of a file in PyTorch's layouts, under the file's own names.
+
+    Args:
+        tensors: "layer.role" -> tensor; roles are PyTorch's (weight, bias, running_mean ..).
+        label: the file in messages.
+    """
+
+    tensors: Mapping[str, Tensor]
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arrays(About):
+    """The same from a reader in the jail, which does without torch: arrays of NumPy."""
+
+    arrays: Mapping[str, np.ndarray]

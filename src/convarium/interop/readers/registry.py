@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from convarium.errors import InputError, UsageError
-from convarium.interop.readers.caffe import looks_like_caffe, read_caffe
-from convarium.interop.readers.codebook import is_codebook, read_codebook
-from convarium.interop.readers.keras import is_npz, read_keras
+from convarium.interop.readers.apart import apart, as_stored, of_torch, unfolded
+from convarium.interop.readers.caffe import looks_like_caffe
+from convarium.interop.readers.codebook import is_codebook
+from convarium.interop.readers.keras import is_npz
 from convarium.interop.readers.model import Foreign
 from convarium.interop.readers.safe import is_safetensors, read_safetensors
-from convarium.interop.readers.torch_file import is_torch, read_torch
+from convarium.interop.readers.torch_file import is_torch
 
 Recognises = Callable[[Path, bytes], bool]
 Reads = Callable[[Path, int], Foreign]
@@ -29,12 +30,14 @@ class Reader:
     read: Reads
 
 
+_HERE = "convarium.interop.readers"
+# All but safetensors are read in a process of their own, with a limit on its memory.
 _READERS: list[Reader] = [
-    Reader("codebook", is_codebook, read_codebook),
+    Reader("codebook", is_codebook, apart(f"{_HERE}.codebook:read_codebook", unfolded)),
     Reader("safetensors", is_safetensors, read_safetensors),
-    Reader("keras", is_npz, read_keras),
-    Reader("torch", is_torch, read_torch),
-    Reader("caffe", looks_like_caffe, read_caffe),
+    Reader("keras", is_npz, apart(f"{_HERE}.keras:read_keras", unfolded)),
+    Reader("torch", is_torch, apart(f"{_HERE}.torch_file:read_torch", of_torch)),
+    Reader("caffe", looks_like_caffe, apart(f"{_HERE}.caffe:read_caffe", as_stored)),
 ]
 _KNOWN_OTHERS = (
     (
@@ -56,7 +59,8 @@ def register_reader(name: str, recognises: Recognises, read: Reads) -> None:
         name: of the format, in messages.
         recognises: takes the path and the first 4,096 bytes; True for a file of the format.
         read: takes the path and the most bytes that its tensors may need; gives a `Foreign`, or
-            raises InputError with a sentence. The file is not to be trusted.
+            raises InputError with a sentence. The file is not to be trusted, and `read` runs in
+            this process, without a limit on memory.
 
     Raises:
         UsageError: the name is taken.

@@ -35,14 +35,21 @@ def read_safetensors(path: Path, budget_bytes: int) -> Foreign:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no dict
     except (OSError, SafetensorError, RuntimeError, ValueError, TypeError) as error:
         raise broken(path, error) from error
+    return Foreign(tensors, str(path), **about_it(path, header))
+
+
+def about_it(path: Path, header: dict[str, Any]) -> dict[str, Any]:
+    """What the words beside the tensors tell: the fields of `About` that they fill.
+
+    Raises:
+        InputError: an epsilon that is none.
+    """
     about = header.get("__metadata__")
     about = about if isinstance(about, dict) else {}
     # Options of the builder make it another network than its name alone does.
     is_ours = about.get("schema") == "convarium/1" and "options" not in about
     network = about.get("network") if is_ours else None
-    return Foreign(
-        tensors, str(path), norm_eps=_epsilon(path, about), ordered=False, network=network
-    )
+    return {"norm_eps": _epsilon(path, about), "ordered": False, "network": network}
 
 
 def read_header(path: Path) -> dict[str, Any]:

@@ -1,28 +1,23 @@
-"""Files of torch.save: looked over here, read in a process of its own with little memory.
+"""Files of torch.save: looked over, then read, both in the process of `jail.py`.
 
-The pickle is only listed, never run, in this process: what it would call is refused by name. Then
-`jail.py` reads it with torch.load(weights_only=True) and hands safetensors back.
+The pickle is listed first, not run: what it would call is refused by name, before torch, which
+takes seconds to import, is there. Then `torch_state.py` has torch.load(weights_only=True) read it.
 """
 
 from __future__ import annotations
 
-import json
 import mmap
-import os
 import pickletools
-import subprocess
-import sys
-import tempfile
 import zipfile
 from pathlib import Path
 
 from convarium.errors import InputError
+from convarium.interop.limits import without_limit
 from convarium.interop.readers.model import Foreign
-from convarium.interop.readers.safe import broken, read_safetensors, too_large
+from convarium.interop.readers.safe import broken
 
 MAX_PICKLE_BYTES = 64 << 20
 MAX_MEMBERS = 100_000
-SECONDS = 300
 _PICKLES_BEFORE_DATA = 5  # of the old format: magic, protocol, system, the object, storage keys
 _ALLOWED_ROOTS = ("torch", "collections")
 
@@ -37,18 +32,18 @@ def read_torch(path: Path, budget_bytes: int) -> Foreign:
     """The tensors of a state dict, or of a checkpoint that holds one.
 
     Raises:
-        InputError: code in the pickle, sizes that lie, more than the budget, no state dict.
+        InputError: code in the pickle, sizes that lie.
+        RefusedError: what torch refuses, more than the budget, no state dict.
     """
-    size = path.stat().st_size
-    if size > budget_bytes:
-        raise too_large(path, size, budget_bytes)
     with path.open("rb") as file:
         is_zip = file.read(2) == b"PK"
     if is_zip:
         _check_zip(path, budget_bytes)
     else:
         _check_old(path)
-    return _from_jail(path, budget_bytes)
+    with without_limit():
+        from convarium.interop.readers.torch_state import read_state
+    return read_state(path, budget_bytes)
 
 
 def _check_zip(path: Path, budget_bytes: int) -> None:
@@ -117,45 +112,3 @@ def _check_word(path: Path, code: pickletools.OpcodeInfo, argument: object) -> N
         )
     elif code.name in ("PUT", "LONG_BINPUT") and int(str(argument)) > MAX_PICKLE_BYTES:
         raise InputError(f"{path}: its pickle asks for {argument} notes, to fill the memory.")
-
-
-def _from_jail(path: Path, budget_bytes: int) -> Foreign:
-    package = Path(__file__).resolve().parents[3]
-    paths = [str(package), os.environ.get("PYTHONPATH", "")]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-        "OMP_NUM_THREADS": "1",
-        "CUDA_VISIBLE_DEVICES": "",
-    }
-    code = "from convarium.interop.jail import main; main()"
-    with tempfile.TemporaryDirectory(prefix="convarium-") as folder:
-        out = Path(folder) / "weights.safetensors"
-        words = [sys.executable, "-c", code, str(path.resolve()), str(out), str(budget_bytes)]
-        try:
-            done = subprocess.run(
-                words,
-                cwd=folder,
-                env=environment,
-                capture_output=True,
-                timeout=SECONDS,
-                check=False,
-                stdin=subprocess.DEVNULL,
-            )
-        except subprocess.TimeoutExpired:
-            raise InputError(f"{path} was not read within {SECONDS} seconds.") from None
-        if done.returncode != 0 or not out.is_file():
-            raise InputError(f"{path} {_reason(done.stdout)}")
-        held = read_safetensors(out, budget_bytes)
-        # Cloned: the file below the tensors goes away with its folder.
-        order = json.loads(done.stdout.splitlines()[-1])["keys"]
-        tensors = {key: held.tensors[key].clone() for key in order}
-    return Foreign(tensors, str(path))
-
-
-def _reason(stdout: bytes) -> str:
-    """The sentence that the child left, or what its silence means."""
-    try:
-        return str(json.loads(stdout.splitlines()[-1])["error"])
-    except (IndexError, ValueError, KeyError, TypeError):
-        return "cannot be read in the memory that its size allows."

@@ -6,6 +6,7 @@ from math import prod
 
 from convarium.cost.macs import count_products
 from convarium.cost.table import Layer, Repeat
+from convarium.errors import times
 from convarium.trace import Op, TensorSpec, TraceRow
 
 _LONGEST_BLOCK = 64  # layers
@@ -67,7 +68,7 @@ def _convolution(op: Op, width: int) -> str:
     C3 sums its 60 groups to 16 maps.
     """
     weight, stride, dilation, groups = op.args[1], op.args[3], op.args[5], op.args[8]
-    side = "x".join(map(str, weight.shape[2:]))
+    side = times(weight.shape[2:])
     step = f"/{stride[0]}" if stride[0] > 1 else ""
     per_channel = groups > 1 and groups == op.args[0].shape[1] == width
     many = f", {groups} groups" if groups > 1 and not per_channel else ""

@@ -15,6 +15,7 @@ from torch import nn
 
 from convarium.blocks.lrn import LocalResponseNorm
 from convarium.cost.macs import count_products
+from convarium.errors import times
 from convarium.trace import Op, TensorSpec, TraceRow, trace_anyhow
 from convarium.verify.folding import folded
 from convarium.verify.sources import sources_noted
@@ -157,7 +158,7 @@ def as_linear(settings: dict[str, Any], seen: tuple[int, ...]) -> _Settings | No
         return None
     kept = {"filters": settings["filters"], "bias": settings["bias"]}
     inside = None if settings["in"] is None else settings["in"] * prod(kernel)
-    sides = "x".join(map(str, kernel))
+    sides = times(kernel)
     return "linear", kept | {"in": inside, "written": f"{sides} convolution"}
 
 

@@ -17,7 +17,7 @@ from typing import cast
 
 import numpy as np
 
-from convarium.errors import InputError
+from convarium.errors import InputError, times
 from convarium.interop.readers.caffe_said import said_of
 from convarium.interop.readers.model import Arrays, Said
 from convarium.interop.readers.protobuf import (
@@ -133,7 +133,7 @@ def _blob(message: memoryview, layer: str) -> np.ndarray:
         raise WireError("a blob of single and double precision")
     numbers = _numbers("<f8" if held["<f8"] else "<f4", held)
     if any(side < 0 for side in shape) or len(shape) > MAX_DIMS or prod(shape) != len(numbers):
-        says = "x".join(map(str, shape[:MAX_DIMS]))
+        says = times(shape[:MAX_DIMS])
         raise InputError(
             f"a blob of layer {layer!r} says {says}, the file has {len(numbers)} numbers."
         )

@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 from safetensors import SafetensorError, deserialize
 
-from convarium.errors import InputError
+from convarium.errors import InputError, times
 from convarium.interop.readers.model import Arrays
 from convarium.interop.readers.safe import about_it, broken, read_header, too_large
 
@@ -134,7 +134,7 @@ def _spread(
         raise InputError(f"{path}: {name}.gap is not one uint8 a kept value.")
     places = (gap.astype(np.int64) + 1).cumsum() - 1
     if len(places) and int(places[-1]) >= prod(sides):
-        says = "x".join(map(str, sides))
+        says = times(sides)
         raise InputError(f"{path}: the gaps of {name} run beyond its shape {says}.")
     whole = np.zeros(prod(sides), values.dtype)
     whole[places] = values

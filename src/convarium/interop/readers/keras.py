@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.lib import format as npy
 
-from convarium.errors import InputError
+from convarium.errors import InputError, times
 from convarium.interop.readers.keras_words import COUNTED, layers_and_roles, only_trains
 from convarium.interop.readers.model import Arrays
 from convarium.interop.readers.safe import broken, too_large
@@ -101,7 +101,7 @@ def _array(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.
         needs = prod(shape) * dtype.itemsize
         # The header takes the rest: it is under 1 KiB for any true array.
         if any(side < 0 for side in shape) or not 0 <= member.file_size - needs <= 1024:
-            says = "x".join(map(str, shape))
+            says = times(shape)
             raise InputError(
                 f"{path}: {member.filename} says {says}, but has {member.file_size} bytes."
             )

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from convarium.errors import times
 from convarium.interop.jail import RefusedError
 from convarium.interop.readers.model import Foreign
 
@@ -45,7 +46,7 @@ def read_state(path: Path, budget_bytes: int) -> Foreign:
         needs = tensor.numel() * tensor.element_size()
         total += needs
         if needs > size or total > budget_bytes:
-            shape = "x".join(map(str, tensor.shape))
+            shape = times(tensor.shape)
             raise RefusedError(f"says that {key} is {shape}: more than the file holds.")
     tensors = {key: tensor.detach().clone().contiguous() for key, tensor in state.items()}
     return Foreign(tensors, str(path))

@@ -18,6 +18,7 @@ import tempfile
 import time
 
 import torch
+import torch._dynamo  # an optimiser loads it
 
 import convarium
 from bakeoff.conftest import few_digits

@@ -24,6 +24,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+import torch._dynamo  # an optimiser loads it
 
 import convarium
 from bakeoff.conftest import few_digits

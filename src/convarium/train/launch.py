@@ -8,9 +8,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch.distributed.rendezvous import rendezvous
 
 from convarium.errors import ConvariumError, InputError, UsageError
 from convarium.machine import default_device, known_device
@@ -228,14 +230,12 @@ def _meet(place: Place, timeout: float, *, on_gpus: bool) -> None:
     if on_gpus:
         torch.cuda.set_device(place.local_rank)
         backend = "cpu:gloo,cuda:nccl"
-    host = f"[{place.host}]" if ":" in place.host else place.host
-    # torchrun's own process keeps the store, which outlives a restart of ours.
-    ours = "TORCHELASTIC_RUN_ID" not in os.environ
+    within = timedelta(seconds=timeout)
     try:
         dist.init_process_group(
             backend,
-            init_method=f"tcp://{host}:{place.port}" if ours else "env://",
-            timeout=timedelta(seconds=timeout),
+            **_meeting_place(place, within),
+            timeout=within,
             rank=place.rank,
             world_size=place.size,
         )
@@ -245,6 +245,23 @@ def _meet(place: Place, timeout: float, *, on_gpus: bool) -> None:
             f"{place.host}:{place.port} within {timeout:g} s ({_in_short(error)}). "
             "Check MASTER_ADDR, MASTER_PORT, and that all were started."
         ) from error
+
+
+def _meeting_place(place: Place, timeout: timedelta) -> dict[str, Any]:
+    """Where the processes meet, in the words of `init_process_group`.
+
+    torchrun's own process keeps the store, which outlives a restart of ours and still holds the
+    addresses of those that ended: each attempt gets a part of it for itself. Over several machines
+    the attempts are not counted alike, and torch's own ways must do.
+    """
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        host = f"[{place.host}]" if ":" in place.host else place.host
+        return {"init_method": f"tcp://{host}:{place.port}"}
+    if place.local_size < place.size:
+        return {"init_method": "env://"}
+    store, *_ = next(rendezvous("env://", timeout=timeout))
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    return {"store": dist.PrefixStore(f"attempt {attempt}", store)}
 
 
 def _lost(place: Place, error: RuntimeError, timeout: float) -> PeerLostError:

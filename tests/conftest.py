@@ -43,11 +43,10 @@ def _own_home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONVARIUM_HOME", str(home))
 
 
-@pytest.fixture(scope="session")
-def gpu() -> None:
-    """For tests that compute on one; skips where torch can use none."""
-    if not torch.cuda.is_available():
-        pytest.skip("no GPU that torch can use")
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skips what is marked `gpu` where torch can use none."""
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from convarium.train.optimizers import make_optimizer
 from convarium.train.step import train_step
 from quick_values import quick_values
 
-pytestmark = pytest.mark.usefixtures("gpu")
+pytestmark = pytest.mark.gpu
 PLANS = [
     Plan(2, layout, precision, device="cuda")
     for layout in ("contiguous", "channels_last")

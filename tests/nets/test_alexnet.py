@@ -158,7 +158,6 @@ def test_spread_to_one_device_changes_no_number() -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.usefixtures("narrow")
 def test_spread_to_two_devices_gives_the_same_numbers() -> None:
     net = convarium.create_model("alexnet_2gpu", num_classes=5).eval()

@@ -48,7 +48,7 @@ def test_every_parameter_of_both_devices_gets_its_gradient(small) -> None:
     assert len(found[0]) == 2 * (2 * 7) + 2  # weight and bias of seven layers a tower, and fc8
 
 
-@pytest.mark.usefixtures("gpu")
+@pytest.mark.gpu
 def test_one_tower_on_a_gpu_trains_as_both_on_the_processor(trial: Trial, tmp_path) -> None:
     words = "alexnet_2gpu --set batch=2 --set iterations=2 --set init=paper --checkpoint-steps 1"
     for out, more in (("one", " --device cpu"), ("two", " --devices cuda:0,cpu")):

@@ -36,7 +36,7 @@ def test_the_share_kept(share) -> None:
     assert kept.mean().item() == pytest.approx(share, abs=2.5e-3)
 
 
-@pytest.mark.usefixtures("gpu")
+@pytest.mark.gpu
 def test_a_gpu_draws_what_the_processor_draws() -> None:
     keys = torch.randint(0, 2**31 - 1, (50, 2), dtype=torch.int32)
     one, other = (keep(keys.to(device), 1, (50, 20_000), 0.5) for device in ("cpu", "cuda"))

@@ -68,7 +68,7 @@ def test_six_random_cuts_leave_the_bits_alone(bars, full, mode, tmp_path) -> Non
     _cut_six_times(bars, full, MODES[mode], tmp_path)
 
 
-@pytest.mark.usefixtures("gpu")
+@pytest.mark.gpu
 @pytest.mark.parametrize("mode", ON_GPU)
 def test_six_random_cuts_on_a_gpu_leave_the_bits_alone(bars, full, mode, tmp_path) -> None:
     _cut_six_times(bars, full, ON_GPU[mode], tmp_path)

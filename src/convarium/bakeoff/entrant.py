@@ -230,7 +230,7 @@ def _hash(told: object) -> str:
 
 
 def _megabytes(model: nn.Module) -> float:
-    return sum(t.numel() * t.element_size() for t in model.state_dict().values()) / 1e6
+    return sum(t.nbytes for t in model.state_dict().values()) / 1e6
 
 
 def _mistakes(told: Evaluation, split: Split) -> Iterator[Mistake]:

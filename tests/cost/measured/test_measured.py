@@ -83,7 +83,7 @@ def test_peak_memory_is_that_of_the_first_pass() -> None:
     assert 60 << 20 < point.peak_bytes < 128 << 20
 
 
-@pytest.mark.usefixtures("gpu")
+@pytest.mark.gpu
 @pytest.mark.parametrize("batch", [1, 64])
 def test_a_pass_on_a_gpu(batch) -> None:
     """Operators add up to the pass; its memory is what arithmetic says; it draws watts, not less.

@@ -150,7 +150,7 @@ def _reason(code: int, told: dict[str, Any], memory_bytes: int) -> str:
 def _foreign(path: Path, out: Path, told: dict[str, Any], budget_bytes: int) -> Foreign:
     """The tensors in `out` and what else was told, once both are what they should be."""
     held = read_safetensors(out, budget_bytes + MAX_HEADER_BYTES).tensors
-    total = sum(tensor.numel() * tensor.element_size() for tensor in held.values())
+    total = sum(tensor.nbytes for tensor in held.values())
     if total > budget_bytes:
         raise too_large(path, total, budget_bytes)
     about = told["about"]

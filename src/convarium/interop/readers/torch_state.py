@@ -43,11 +43,12 @@ def read_state(path: Path, budget_bytes: int) -> Foreign:
     for key, tensor in state.items():
         if tensor.is_sparse or tensor.is_quantized or tensor.layout != torch.strided:
             raise RefusedError(f"has {key}, which is no plain tensor.")
-        needs = tensor.numel() * tensor.element_size()
+        needs = tensor.nbytes
         total += needs
         if needs > size or total > budget_bytes:
-            shape = times(tensor.shape)
-            raise RefusedError(f"says that {key} is {shape}: more than the file holds.")
+            raise RefusedError(
+                f"says that {key} is {times(tensor.shape)}: more than the file holds."
+            )
     tensors = {key: tensor.detach().clone().contiguous() for key, tensor in state.items()}
     return Foreign(tensors, str(path))
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable
 
 from convarium.cost.products import FORMULAS, Product
 from convarium.trace import Op
-from convarium.trace.arguments import specs_in
 
 _COPIES = """
     cat stack copy contiguous _to_copy constant_pad_nd reflection_pad1d reflection_pad2d
@@ -100,4 +99,4 @@ def register_cost(name: str, formula: Callable[[Op], int]) -> None:
 
     >>> register_cost("mylib::scores", lambda op: 0)
     """
-    FORMULAS[name] = lambda op: [Product(formula(op), tuple(specs_in(op.args)))]
+    FORMULAS[name] = lambda op: [Product(formula(op), tuple(op.inputs))]

@@ -11,7 +11,6 @@ from torch import nn
 from convarium.cost.macs import count_products
 from convarium.errors import InputError
 from convarium.trace import TraceRow, trace_anyhow
-from convarium.trace.arguments import specs_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +202,8 @@ def _price(row: TraceRow, unknown: dict[str, None], *, training: bool) -> CostRo
             forward += product.macs
             backward += product.backward if training else 0
         if op.nature != "view":
-            read += sum(t.nbytes for t in specs_in(op.args))
-            written += sum(t.nbytes for t in op.outputs)
+            read += sum([t.nbytes for t in op.inputs])
+            written += sum([t.nbytes for t in op.outputs])
     return CostRow(
         name=row.name,
         kind=row.kind,

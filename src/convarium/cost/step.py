@@ -20,6 +20,7 @@ from convarium.cost.workspace import cpu_workspace
 from convarium.errors import ConvariumError, InputError, unknown_name
 from convarium.trace.arguments import tensors_in
 from convarium.trace.attempts import WAYS, fake_tensors, first_way, of_some_kind
+from convarium.trace.keepsake import Members
 from convarium.trace.ledger import Ledger, RealLedger
 from convarium.trace.saved import SavedBytes
 from convarium.trace.shells import CPU, META, shell, shell_like
@@ -170,7 +171,7 @@ def run_anyhow(
         InputError: the step fails in all ways.
     """
 
-    def attempt(way: str) -> _Got:
+    def attempt(way: str, _: Members) -> _Got:
         with fake_tensors() if way == "fake" else nullcontext():
             return of_some_kind(
                 lambda kind: use(StepRun(model, shape, step, mode, way, kind=kind)), model

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -10,6 +10,51 @@ import torch
 from torch import Tensor
 
 from convarium.trace.rows import TensorSpec
+
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+def given(at: tuple[int, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
+    """The tensors among an operator's arguments, in order, those by name last.
+
+    Args:
+        at: the `places` of the `Operator`.
+        args: its arguments.
+        kwargs: those by name.
+    """
+    found: list[Tensor] = []
+    for place in at:
+        if place >= len(args):
+            break
+        value = args[place]
+        if isinstance(value, Tensor):
+            found.append(value)
+        elif value is not None:
+            found += tensors(value)
+    return found + tensors(kwargs) if kwargs else found
+
+
+def filled(
+    at: tuple[int, ...], args: tuple[Any, ...], kwargs: dict[str, Any], values: Iterable[Any]
+) -> Arguments:
+    """The arguments with `values`, one for each tensor that `given` finds, in their places."""
+    values, new = iter(values), list(args)
+    for place in at:
+        if place >= len(new):
+            break
+        if new[place] is not None:
+            new[place] = _fill(new[place], values)
+    return tuple(new), {key: _fill(value, values) for key, value in kwargs.items()}
+
+
+def _fill(value: Any, values: Iterator[Any]) -> Any:
+    if isinstance(value, Tensor):
+        return next(values)
+    if isinstance(value, (list, tuple)):
+        return type(value)([_fill(v, values) for v in value])
+    if isinstance(value, dict):
+        return {key: _fill(v, values) for key, v in value.items()}
+    return value
 
 
 def replace(value: Any, change: Callable[[Tensor], Any]) -> Any:
@@ -42,6 +87,8 @@ def tensors(value: Any) -> list[Tensor]:
 
 def tensors_in(outputs: Any) -> list[Tensor]:
     """The tensors in what a module gives: as `tensors`, or the fields of a dataclass."""
+    if isinstance(outputs, Tensor):
+        return [outputs]
     if is_dataclass(outputs) and not isinstance(outputs, (type, dict)):
         return tensors([getattr(outputs, field.name) for field in fields(outputs)])
     return tensors(outputs)
@@ -57,16 +104,3 @@ def spec(tensor: Tensor) -> TensorSpec:
         raise RuntimeError("a nested tensor has no one shape to count by; pad it instead")
     grad = tensor.requires_grad and torch.is_grad_enabled()
     return TensorSpec(tuple(tensor.shape), tensor.element_size(), grad)
-
-
-def specs_in(value: Any) -> list[TensorSpec]:
-    """The specs among the arguments of an `Op`, in order."""
-    if isinstance(value, TensorSpec):
-        return [value]
-    if isinstance(value, (list, tuple)):
-        found = []
-        for v in value:
-            if isinstance(v, (TensorSpec, list, tuple)):
-                found += specs_in(v)
-        return found
-    return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import reduce
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,20 @@ from convarium.trace.reach import Reach
 
 Box = tuple[Reach, Reach]  # along rows, along columns
 Ids = np.ndarray[Any, Any]
+
+
+class Seen(NamedTuple):
+    """What the maps of a tensor see, in input pixels.
+
+    `side` is the largest over maps and axes, `least` that of the map that sees least, along its
+    longer axis. `stride` and `offset` are of the longer axis of the largest box: the step from one
+    output pixel to the next, and the centre of what the first sees from that of the first pixel.
+    """
+
+    side: int
+    least: int
+    stride: float
+    offset: float
 
 
 class Field:
@@ -23,11 +37,11 @@ class Field:
     mean the whole picture, or that the trace cannot tell.
     """
 
-    __slots__ = ("_sides", "boxes", "ids")
+    __slots__ = ("_seen", "boxes", "ids")
 
     def __init__(self, boxes: tuple[Box, ...], ids: Ids | None = None) -> None:
         self.boxes, self.ids = boxes, ids
-        self._sides: list[float] = []  # of the boxes, once asked for
+        self._seen: Seen | None = None  # once asked for
 
     @property
     def whole(self) -> bool:
@@ -35,26 +49,14 @@ class Field:
         return not self.boxes and self.ids is None
 
     @property
-    def side(self) -> int:
-        """The largest side over maps and axes, in input pixels."""
-        return int(max(self._all_sides()))
-
-    @property
-    def least(self) -> int:
-        """The side of the map that sees least, along its longer axis."""
-        return int(min(self._all_sides()))
-
-    @property
-    def axis(self) -> Reach:
-        """The longer axis of the largest box."""
-        sides = self._all_sides()
-        rows, columns = self.boxes[sides.index(max(sides))]
-        return rows if rows == columns or rows.side >= columns.side else columns
-
-    def _all_sides(self) -> list[float]:
-        if not self._sides:
-            self._sides = [_side(box) for box in self.boxes]
-        return self._sides
+    def seen(self) -> Seen:
+        """Sizes and places, of a field with boxes."""
+        if self._seen is None:
+            sides = [_side(box) for box in self.boxes]
+            rows, columns = self.boxes[sides.index(max(sides))]
+            longer = rows if rows == columns or rows.side >= columns.side else columns
+            self._seen = Seen(int(max(sides)), int(min(sides)), longer.step, longer.centre)
+        return self._seen
 
     def each(self, change: Callable[[Reach, int], Reach]) -> Field:
         """Every box changed along axis 0 (rows) and axis 1 (columns)."""
@@ -99,7 +101,7 @@ _NONE = -1
 
 def united(fields: list[Field]) -> Field:
     """Map by map, what any of the fields sees; they broadcast as their tensors do."""
-    return reduce(_united, fields)
+    return reduce(_united, fields) if len(fields) > 1 else fields[0]
 
 
 def concatenated(parts: list[tuple[Field | None, tuple[int, ...]]], axis: int) -> Field:
@@ -129,6 +131,9 @@ def _united(a: Field, b: Field) -> Field:
         return WHOLE
     if a.boxes == b.boxes and (a.ids is b.ids):
         return a
+    if a.ids is b.ids is None:
+        box = _box_of_all([*a.boxes, *b.boxes])
+        return Field((box,)) if box else WHOLE
     plain = np.zeros(1, int)
     places = [plain if f.ids is None else np.where(f.ids < 0, len(f.boxes), f.ids) for f in (a, b)]
     left, right = np.broadcast_arrays(*places)

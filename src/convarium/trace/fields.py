@@ -15,6 +15,7 @@ from torch import Tensor
 
 from convarium.trace.boxes import WHOLE, Field, concatenated, united
 from convarium.trace.reach import Reach
+from convarium.trace.rows import Op, TensorSpec
 
 _PIXEL = Field(((Reach(), Reach()),))
 
@@ -35,32 +36,33 @@ class FieldMap:
 
     def carry(
         self,
-        name: str,
-        args: tuple[Any, ...],
-        sources: Iterable[Tensor],
+        op: Op,
+        sources: Sequence[Tensor],
+        specs: Sequence[TensorSpec],
         outputs: Sequence[Tensor],
     ) -> None:
         """Writes down the fields of one operator's outputs.
 
         Args:
-            name: of the operator.
-            args: its arguments, tensors as specs.
+            op: the operator's call.
             sources: the tensors among its arguments, in order.
+            specs: theirs, as they came in.
             outputs: the tensors it gave.
         """
-        given = [(self._fields.get(id(t)), tuple(t.shape)) for t in sources]
-        met = [field for field, _ in given if field is not None]
+        fields = [self._fields.get(id(t)) for t in sources]
+        met = [field for field in fields if field is not None]
         if not met:
             for t in outputs:
                 self._remember(t, None)
         elif any(field.whole for field in met):
             for t in outputs:
                 self._remember(t, WHOLE)
-        elif name in _PARTS:
-            for t, field in zip(outputs, _PARTS[name](args, given[0][1], met[0]), strict=True):
+        elif op.name in _PARTS:
+            parts = _PARTS[op.name](op.args, specs[0].shape, met[0])
+            for t, field in zip(outputs, parts, strict=True):
                 self._remember(t, field)
-        else:
-            field = after(name, args, given, tuple(outputs[0].shape)) if outputs else WHOLE
+        elif outputs:
+            field = _after(op, [(f, s.shape) for f, s in zip(fields, specs, strict=True)])
             for t in outputs:
                 self._remember(t, field)
 
@@ -73,24 +75,24 @@ class FieldMap:
 
 
 Shape = tuple[int, ...]
-Given = list[tuple["Field | None", Shape]]  # field and shape of each tensor argument
+# Field and shape of each tensor argument; None where the picture has no part in it.
+Given = list[tuple["Field | None", Shape]]
 
 
-def after(name: str, args: tuple[Any, ...], given: Given, shape: Shape) -> Field:
-    """The field behind one operator, WHOLE where its output has no rows and columns any more.
-
-    Args:
-        name: operator, such as "convolution".
-        args: its arguments, tensors as specs.
-        given: field and shape of every tensor argument; None where the picture has no part in it.
-        shape: of its first output.
-    """
-    if name in _RULES:
-        return _RULES[name](args, given, shape)
-    met = [(field, was) for field, was in given if field is not None]
-    if len(shape) < 3 or name in _MIXES or any(was[-2:] != shape[-2:] for _, was in met):
+def _after(op: Op, given: Given) -> Field:
+    """The field behind one operator, WHOLE where its output has no rows and columns any more."""
+    shape = op.outputs[0].shape
+    if op.name in _RULES:
+        return _RULES[op.name](op.args, given, shape)
+    if len(shape) < 3 or op.name in _MIXES:
         return WHOLE
-    return united([field for field, _ in met])
+    met = []
+    for field, was in given:
+        if field is not None:
+            if was[-2:] != shape[-2:]:
+                return WHOLE
+            met.append(field)
+    return united(met)
 
 
 def _convolution(args: tuple[Any, ...], given: Given, shape: Shape) -> Field:

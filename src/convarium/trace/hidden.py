@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 
-from convarium.trace.arguments import replace, spec, tensors
-from convarium.trace.rows import Op, TensorSpec
-
-Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+from convarium.trace.arguments import spec
+from convarium.trace.rows import TensorSpec
 
 
 class _Made(NamedTuple):
-    """What made a tensor with autograd off, and the specs it would have had with autograd on."""
+    """What made a tensor with autograd off, and the flags it would have had with autograd on."""
 
-    op: Op
-    specs: Arguments
+    specs: list[TensorSpec]
+    needs: list[bool]
     sources: list[Tensor]
 
 
@@ -36,21 +34,25 @@ class Gradients:
         self._wanted = wanted
         self._made: dict[int, _Made] = {}
 
-    def specs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Arguments:
-        """The arguments with specs in place of tensors."""
+    def specs(self, used: list[Tensor]) -> list[TensorSpec]:
+        """The specs of what an operator is called with."""
         if self._made and torch.is_grad_enabled():
-            self.settle([*tensors(args), *tensors(kwargs)])
-        return _specs(args, kwargs, spec)
+            self.settle(used)
+        return [spec(t) for t in used]
 
-    def made(
-        self, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: list[Tensor]
-    ) -> None:
-        """An operator gave `outputs`; the caller keeps all of its tensors alive."""
+    def made(self, specs: list[TensorSpec], used: list[Tensor], outputs: list[Tensor]) -> None:
+        """An operator gave `outputs`; the caller keeps all of its tensors alive.
+
+        Args:
+            specs: as `specs` gave them of `used`; `settle` sets their flags.
+            used: what it was called with.
+            outputs: what it gave.
+        """
         if not self._wanted or torch.is_grad_enabled():
             return
-        used = [*tensors(args), *tensors(kwargs)]
-        if any(map(self._needs, used)):
-            made = _Made(op, _specs(args, kwargs, self._hidden), used)
+        needs = [self._needs(t) for t in used]
+        if any(needs):
+            made = _Made(specs, needs, used)
             self._made.update((id(t), made) for t in outputs)
 
     def settle(self, values: Iterable[Tensor]) -> None:
@@ -59,16 +61,9 @@ class Gradients:
         while todo:
             made = self._made.pop(id(todo.pop()), None)
             if made is not None:
-                made.op.args, made.op.kwargs = made.specs
+                for spec_, needs in zip(made.specs, made.needs, strict=True):
+                    spec_.grad = needs
                 todo += made.sources
 
     def _needs(self, value: Tensor) -> bool:
         return value.requires_grad or id(value) in self._made
-
-    def _hidden(self, value: Tensor) -> TensorSpec:
-        plain = spec(value)
-        return TensorSpec(plain.shape, plain.itemsize, self._needs(value))
-
-
-def _specs(args: tuple[Any, ...], kwargs: dict[str, Any], of: Any) -> Arguments:
-    return replace(args, of), {key: replace(value, of) for key, value in kwargs.items()}

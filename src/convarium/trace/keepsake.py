@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain, compress, filterfalse
 from operator import is_
 from typing import Any, NamedTuple
 
@@ -17,13 +18,13 @@ _OF_EVERY_MODULE = frozenset(vars(nn.Module()))
 
 
 class Members(NamedTuple):
-    """A model's modules and tensors, each once, in its own order.
+    """A model's modules by path and its tensors, each once, in its own order.
 
     `holders` are the lists, dicts and sets that modules have as attributes of their own, and those
     within them; `loose` the tensors held so.
     """
 
-    modules: list[nn.Module]
+    modules: dict[str, nn.Module]
     parameters: list[Tensor]
     buffers: list[Tensor]
     holders: list[Any]
@@ -32,7 +33,8 @@ class Members(NamedTuple):
 
 def members(model: nn.Module) -> Members:
     """Everything of a model in one walk."""
-    modules = list(model.modules())
+    paths = dict(model.named_modules())
+    modules = paths.values()
     parameters = _distinct(v for m in modules for v in m._parameters.values())
     buffers = _distinct(v for m in modules for v in m._buffers.values())
     own = [v for m in modules for key, v in vars(m).items() if key not in _OF_EVERY_MODULE]
@@ -47,22 +49,24 @@ def members(model: nn.Module) -> Members:
             todo += [v for v in within if type(v) in _HOLDERS]
     registered = {id(t) for t in (*parameters, *buffers)}
     loose = [t for t in _distinct(own) if id(t) not in registered]
-    return Members(modules, parameters, buffers, list(found.values()), loose)
+    return Members(paths, parameters, buffers, list(found.values()), loose)
 
 
 @contextmanager
-def left_alone(model: nn.Module) -> Iterator[None]:
-    """Puts back every attribute of the modules, and the lists, dicts and sets that they hold.
+def left_alone(has: Members) -> Iterator[None]:
+    """Puts back every attribute of a model's modules, and the lists, dicts and sets they hold.
 
     Modes, hooks, buffers set anew, caches and counters are such. Parameters keep their
     `requires_grad`. Values of tensors are not looked after here, only their count of writes: see
     `StandIns`.
     """
-    has = members(model)
-    own = [vars(module) for module in has.modules]
-    holders = [*own, *(v for d in own for v in d.values() if type(v) in _HOLDERS), *has.holders]
-    kept = [(h, dict(h) if type(h) in _DICTS else list(h)) for h in holders if h]
-    empty = [holder for holder in holders if not holder]
+    own = [vars(module) for module in has.modules.values()]
+    # Twenty attributes a module, most of them empty dicts of hooks: loops in C.
+    everything = list(chain.from_iterable(map(dict.values, own)))
+    held = compress(everything, map(_HOLDERS.__contains__, map(type, everything)))
+    holders: list[Any] = [*own, *held, *has.holders]
+    kept = [(h, dict(h) if type(h) in _DICTS else list(h)) for h in filter(None, holders)]
+    empty = list(filterfalse(None, holders))
     flags = [(p, p.requires_grad) for p in has.parameters]
     tensors = (*has.parameters, *has.buffers, *has.loose)
     versions = [(t, t._version) for t in tensors if not t.is_inference()]

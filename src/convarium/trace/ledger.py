@@ -18,9 +18,9 @@ from torch._subclasses.fake_tensor import FakeTensor
 from convarium.blocks.modes import PlainMode
 from convarium.trace.arguments import replace, tensors
 from convarium.trace.layouts import laid_out
+from convarium.trace.operators import operator
 from convarium.trace.shapes import empty_like, shortcut
 from convarium.trace.shells import CPU, META, Shell, shape_rules, shell
-from convarium.trace.tracer import _identity
 
 # Bytes that a kernel has at its worst moment over those that lived before the call, its outputs
 # included: (operator, arguments, outputs) -> bytes.
@@ -81,7 +81,7 @@ class Ledger(PlainMode):
     ) -> Any:
         if func is torch.ops.prim.device.default:
             return CPU
-        name, nature = _identity(func)
+        name, nature, *_ = operator(func)
         if self._met is not None:
             self._met(name, nature)
         before = self.live
@@ -158,7 +158,7 @@ class RealLedger(Ledger):
     ) -> Any:
         if func.namespace == "prim":
             return func(*args, **(kwargs or {}))
-        name, nature = _identity(func)
+        name, nature, *_ = operator(func)
         if self._met is not None:
             self._met(name, nature)
         before = self.live

@@ -7,6 +7,7 @@ for the plain case; phases extend it to transposed convolutions and resizes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from math import gcd, inf, lcm
 from typing import NamedTuple
 
@@ -47,6 +48,7 @@ class Reach(NamedTuple):
         first, last = self.spots[phase]
         return first + turn * self.span, last + turn * self.span
 
+    @lru_cache(1 << 12)  # noqa: B019 - a tuple: equal ones are one, and they are few
     def window(self, kernel: int, stride: int = 1, dilation: int = 1, pad: int = 0) -> Reach:
         """Behind a sliding window; `pad` pixels stand before the first one."""
         phases = len(self.spots) // gcd(len(self.spots), stride)

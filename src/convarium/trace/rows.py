@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
@@ -34,11 +35,12 @@ class Op:
 
     `name` is the operator's: bare for torch's own ("convolution"), with its namespace for others
     ("mylib::attention"). `args` and `kwargs` are its arguments with every tensor replaced by its
-    TensorSpec. `nature` is "view" (moves no data), "pointwise", "reduction" or "other", as torch
-    itself declares it. `in_place` says that it writes into one of its arguments.
+    TensorSpec; `inputs` are the specs among `args`, in order. `nature` is "view" (moves no data),
+    "pointwise", "reduction" or "other", as torch itself declares it. `in_place` says that it writes
+    into one of its arguments.
     """
 
-    __slots__ = ("args", "in_place", "kwargs", "name", "nature", "outputs")
+    __slots__ = ("args", "in_place", "inputs", "kwargs", "name", "nature", "outputs")
 
     def __init__(
         self,
@@ -48,14 +50,22 @@ class Op:
         kwargs: dict[str, Any],
         outputs: tuple[TensorSpec, ...],
         *,
+        inputs: Sequence[TensorSpec] | None = None,
         in_place: bool = False,
     ) -> None:
         self.name, self.nature = name, nature
         self.args, self.kwargs = args, kwargs
+        self.inputs = _specs_in(args) if inputs is None else inputs
         self.outputs, self.in_place = outputs, in_place
 
     def __repr__(self) -> str:
         return f"Op({self.name!r}, {self.args}, {self.kwargs}, {self.outputs})"
+
+
+def _specs_in(value: Any) -> list[TensorSpec]:
+    if isinstance(value, TensorSpec):
+        return [value]
+    return [s for v in value for s in _specs_in(v)] if isinstance(value, (list, tuple)) else []
 
 
 class TraceRow:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from convarium.trace.arguments import replace, tensors
+from convarium.trace.arguments import replace
 
 # Where a product has its weight and its bias.
 _OPERANDS = {"convolution": (1, 2), "addmm": (2, 0), "mm": (1, None)}
+
+
+_IS_META = attrgetter("is_meta")
 
 
 class StandIns:
@@ -46,25 +50,24 @@ class StandIns:
         self._loose = {_storage(t) for t in loose if t.device != device} if on_meta else set()
         self._zeros: set[int] = set()  # storages of stand-ins for tensors without values
 
-    def placed(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], *, writes: bool
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """An operator's arguments as the tracing device takes them.
+    def placed(self, given: list[Tensor], *, writes: bool) -> list[Tensor]:
+        """What an operator is called with as the tracing device takes it.
 
-        Those of an operator that has nothing to do there stay as they are. One that `writes` never
-        gets the user's own.
+        `given` itself where there is nothing to do. An operator that `writes` never gets the user's
+        own.
         """
-        given = [*tensors(args), *tensors(kwargs)]
+        if self._device.type == "meta" and all(map(_IS_META, given)):
+            return given
         if writes and self._loose:
             loose = [t for t in given if t.device != self._device and _storage(t) in self._loose]
             self._own.update(map(id, loose))
             self._keep += loose
         if not any(value.device == self._device or id(value) in self._own for value in given):
-            return args, kwargs
-        args, kwargs = replace(args, self.of), {k: replace(v, self.of) for k, v in kwargs.items()}
+            return given
+        placed = [self.of(value) for value in given]
         if writes and self._zeros:
-            self._zeros.difference_update(map(_storage, (*tensors(args), *tensors(kwargs))))
-        return args, kwargs
+            self._zeros.difference_update(map(_storage, placed))
+        return placed
 
     def of(self, value: Tensor) -> Tensor:
         """The stand-in of a tensor; one of the tracing device that nobody else has is its own."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
-from convarium.trace import Op, TraceRow
-from convarium.trace.arguments import specs_in
+from convarium.trace import Op, TensorSpec, TraceRow
 
 # The sizes of each kind, in this order. `elements` are those of the output, N the batch.
 SIZES: dict[str, tuple[str, ...]] = {
@@ -117,19 +116,18 @@ def _pool(kind: str, op: Op) -> Call:
 
 
 def _product(op: Op) -> Call | None:
-    tensors = specs_in(op.args)
-    if op.name in ("addmm", "mm", "linear") and len(tensors) >= 2:
-        left, right = tensors[-2:] if op.name != "linear" else tensors[:2]
+    if op.name in ("addmm", "mm", "linear") and len(op.inputs) >= 2:
+        left, right = op.inputs[-2:] if op.name != "linear" else op.inputs[:2]
         return Call("linear", (left.shape[-2], left.shape[-1], op.outputs[0].shape[-1]))
     if op.name in ("bmm", "baddbmm"):
-        left, right = tensors[-2:]
+        left, right = op.inputs[-2:]
         return Call("product", (*left.shape, right.shape[-1]))
     return None
 
 
 def _sweep(op: Op) -> Call:
     """What goes once over its tensors."""
-    inputs = specs_in(op.args)
+    inputs = op.inputs
     elements = max((prod(t.shape) for t in op.outputs), default=0)
     if op.name in _NORMS or op.name == "native_layer_norm":
         n, c, *sides = (*inputs[0].shape, 1)
@@ -147,5 +145,5 @@ def _sweep(op: Op) -> Call:
     return Call(f"{kind}_in_place" if op.in_place else kind, (elements,))
 
 
-def _is_of_two(inputs: list[Any], elements: int) -> bool:
+def _is_of_two(inputs: Sequence[TensorSpec], elements: int) -> bool:
     return sum(prod(t.shape) == elements for t in inputs) > 1

@@ -60,11 +60,10 @@ def fvcore(model: nn.Module, size: tuple[int, ...]) -> float:
 
 
 def calflops(model: nn.Module, size: tuple[int, ...]) -> float:
+    """As it is called by default: it prints its rows, and gives the total alone."""
     from calflops import calculate_flops
 
-    return calculate_flops(
-        model, (1, *size), print_results=False, output_as_string=False, output_precision=12
-    )[1]
+    return calculate_flops(model, (1, *size), output_as_string=False, output_precision=12)[1]
 
 
 def torchinfo(model: nn.Module, size: tuple[int, ...]) -> float:

@@ -168,6 +168,23 @@ def test_a_dropped_block_neither_learns_nor_counts() -> None:
     assert all(p.grad is not None for p in blocks_of(model)[0].parameters())
 
 
+@pytest.mark.parametrize("name", ["stochastic_depth_110", "stochastic_depth_152_imagenet"])
+def test_a_network_of_dropped_blocks_is_its_shortcuts_and_their_relus(name: str) -> None:
+    # Section 3: a dropped block is ReLU(0 + id(H)), equation 2 with b = 0.
+    torch.manual_seed(0)
+    model = convarium.create_model(name, num_classes=5).train()
+    images = torch.randn(2, 3, 64, 64, requires_grad=True)
+    for block in blocks_of(model):
+        block.survival = 0.0
+    found = model(images)
+    gradient = torch.autograd.grad(found.sum(), images)[0]
+    for block in blocks_of(model):
+        block.forward = lambda x, block=block: torch.relu(block.shortcut(x))
+    wanted = model(images)
+    assert torch.equal(found, wanted)
+    assert torch.equal(gradient, torch.autograd.grad(wanted.sum(), images)[0])
+
+
 def test_gradient_reaches_every_parameter_of_the_survivors() -> None:
     model = StochasticDepthCIFAR(14)
     decay_linearly(model, 1.0)

@@ -39,7 +39,10 @@ class Surviving(Residual):
             return self.relu(self.survival * self.residual(x) + shortcut)
         if self.survival < 1 and is_recorded(x):
             return self.relu(self.residual(refused_in_training(x, "stochastic depth")) + shortcut)
-        return self.relu(self.residual(x) + shortcut if survives(self.survival) else shortcut)
+        if survives(self.survival):
+            return self.relu(self.residual(x) + shortcut)
+        # Section 3: behind a ReLU, H_{l-1} is not negative, and a block dropped is the identity.
+        return x if isinstance(self.shortcut, nn.Identity) else self.relu(shortcut)
 
 
 class SurvivingBasicBlock(Surviving, BasicBlock):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev, vjp, vmap
+
+from convarium.nets.lenet import EuclideanRBF
 
 MU = 0.02  # appendix C and section III.B
 PATTERNS = 500  # the second derivatives are those of so many pictures, anew before each pass
@@ -48,14 +52,37 @@ def gauss_newton_diagonal(
 
     With J the Jacobian of a picture's logits and H the loss's Hessian by the logits, it is the mean
     of diag(J^T H J): exact, where appendix C's recursion (eq. 38 to 40) leaves out what the
-    uses of a shared weight have in common.
+    uses of a shared weight have in common. A last layer of squared distances belongs to the loss,
+    which is convex in what it takes: in the distances themselves equation 9 hardly curves.
 
     Args:
         model: gives logits (1, classes) of one picture; no batch norm in train mode.
         images: (N, C, H, W) on the model's device.
         labels: (N,) int64.
-        loss: mean loss of logits (N, classes), convex in them.
+        loss: mean loss of logits (N, classes), convex in them or in the place that distances are
+            taken of.
     """
+    with _distances_apart(model) as logits_of:
+        return _diagonal(model, images, labels, lambda z, label: loss(logits_of(z), label))
+
+
+@contextmanager
+def _distances_apart(model: nn.Module) -> Iterator[Callable[[Tensor], Tensor]]:
+    """Within, `model` gives what its layer of distances takes; yields that layer, or nothing's."""
+    layer = next((m for m in model.modules() if isinstance(m, EuclideanRBF)), None)
+    if layer is None:
+        yield nn.Identity()
+        return
+    layer.__dict__["forward"] = nn.Identity()
+    try:
+        yield partial(EuclideanRBF.forward, layer)
+    finally:
+        del layer.__dict__["forward"]
+
+
+def _diagonal(
+    model: nn.Module, images: Tensor, labels: Tensor, loss: Callable[[Tensor, Tensor], Tensor]
+) -> dict[str, Tensor]:
     trained = {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
 
     def squares(image: Tensor, label: Tensor) -> dict[str, Tensor]:
@@ -63,13 +90,13 @@ def gauss_newton_diagonal(
             outputs = functional_call(model, parameters, (image[None],))
             return (outputs[0] if isinstance(outputs, (tuple, list)) else outputs)[0]
 
-        def by_logits(z: Tensor) -> Tensor:
+        def by_answer(z: Tensor) -> Tensor:
             return loss(z[None], label[None])
 
-        logits, pull = vjp(answer, trained)[:2]
-        values, vectors = torch.linalg.eigh(jacrev(jacrev(by_logits))(logits))
+        found, pull = vjp(answer, trained)[:2]
+        values, vectors = torch.linalg.eigh(jacrev(jacrev(by_answer))(found))
         roots = vectors.mT * values.clamp_min(0).sqrt()[:, None]  # their squares' sum is H
-        (rows,) = vmap(pull)(roots)  # each (classes, *parameter)
+        (rows,) = vmap(pull)(roots)  # each (answers, *parameter)
         return {name: row.square().sum(0) for name, row in rows.items()}
 
     sums = {name: torch.zeros_like(p) for name, p in trained.items()}

@@ -103,6 +103,8 @@ class Training:
         self.span = Span(length, self.minutes)
         new, old = Position(micro_batch=self.plan.micro_batch), self.resume
         self.at = Position.read(old.about["at"], len(self.batches)) if old else new
+        if old and old.about["exactness"].get("micro_batch") != str(self.plan.micro_batch):
+            self.at.micro_batch = self.plan.micro_batch  # asked for anew, as with less memory
         samples = Samples(self.dataset, split, self.recipe, self.seed, self.plan)
         shared = (samples, self.recipe, self.seed, self.plan, self.world)
         self.run = Stepper(self.model, *shared, self.at.micro_batch, self.at.seconds)

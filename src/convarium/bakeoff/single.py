@@ -101,7 +101,8 @@ def train_one(
         raise UsageError("train takes one network; bakeoff takes several.")
     name = settings.line_up("small")[0]
     check_plan(settings)
-    world, s = world or World(), settings
+    world = world or World()
+    s = _laid_out(settings, world)
     if not world.first:
         listen, tell = _unheard, _unheard
     with ExitStack() as stack, listening() as stop:
@@ -121,6 +122,19 @@ def train_one(
         outcome = done or single.run()
         machine = single.machine or describe_machine()
         return replace(outcome, race=_as_race(one, outcome.result, machine, started))
+
+
+def _laid_out(settings: Settings, world: World) -> Settings:
+    """With the layout of weights that can be split over the processes, where they are.
+
+    Raises:
+        UsageError: another layout is asked for.
+    """
+    if world.mode != "shards":
+        return settings
+    if settings.layout == "channels_last":
+        raise UsageError("--shard splits contiguous weights alone; leave --layout out.")
+    return replace(settings, layout="contiguous")
 
 
 def _entered(stack: ExitStack, out: Path) -> list[str]:

@@ -101,10 +101,7 @@ class Training:
         if self.epochs:
             length = Length(self.epochs, self.epochs * len(self.batches))
         self.span = Span(length, self.minutes)
-        new, old = Position(micro_batch=self.plan.micro_batch), self.resume
-        self.at = Position.read(old.about["at"], len(self.batches)) if old else new
-        if old and old.about["exactness"].get("micro_batch") != str(self.plan.micro_batch):
-            self.at.micro_batch = self.plan.micro_batch  # asked for anew, as with less memory
+        self.at = _position(self.resume, self.plan, len(self.batches))
         samples = Samples(self.dataset, split, self.recipe, self.seed, self.plan)
         shared = (samples, self.recipe, self.seed, self.plan, self.world)
         self.run = Stepper(self.model, *shared, self.at.micro_batch, self.at.seconds)
@@ -204,6 +201,16 @@ def _kept_words(step: int, kept: int) -> str:
         return f"Kept behind step {step}; the same command continues."
     again = f"continues behind step {kept}" if kept else "starts anew"
     return f"Numbers behind step {step} are not finite and not kept; the same command {again}."
+
+
+def _position(resume: Checkpoint | None, plan: Plan, batches: int) -> Position:
+    """Where a run of so many batches an epoch begins, or goes on."""
+    if resume is None:
+        return Position(micro_batch=plan.micro_batch)
+    at = Position.read(resume.about["at"], batches)
+    if resume.about["exactness"].get("micro_batch") != str(plan.micro_batch):
+        at.micro_batch = plan.micro_batch  # asked for anew, as with less memory
+    return at
 
 
 def _check_limits(epochs: int | None, minutes: float | None) -> None:

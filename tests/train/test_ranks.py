@@ -115,6 +115,13 @@ def test_shards_end_in_the_weights_of_copies(trial, tmp_path, words) -> None:
     _assert_near(_weights(tmp_path, "copies"), _weights(tmp_path, "shards"))
 
 
+def test_shards_of_a_network_that_ends_in_a_pool_say_nothing_of_views(trial) -> None:
+    """Its logits are the flattened pool (SqueezeNet, Table 1), of which FSDP2 warns."""
+    ends = trial("squeezenet_32px --set iterations=2 --set batch=4 --shard")
+    _assert_fine(ends)
+    assert not any("Warning" in end["err"] for end in ends), ends
+
+
 def test_shards_go_on_where_copies_were_channels_last(trial, tmp_path) -> None:
     """FSDP2 takes no such weights, and the speed probe chooses them for most networks."""
     words = "lenet_caffe --set iterations=4 --checkpoint-steps 2 --set average=none"

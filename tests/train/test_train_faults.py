@@ -133,8 +133,8 @@ def test_a_second_training_in_the_folder_is_refused(trial: Trial, tmp_path) -> N
     ("change", "words"),
     [
         ("--seed 1", "differs in seed."),
-        ("--set lr=0.001", "differs in recipe or length."),
-        ("--epochs 3", "differs in recipe or length."),
+        ("--set lr=0.001", "differs in recipe, length or the weights to start from."),
+        ("--epochs 3", "differs in recipe, length or the weights to start from."),
     ],
 )
 def test_another_training_in_its_folder_is_refused_and_told_why(
@@ -146,6 +146,22 @@ def test_another_training_in_its_folder_is_refused_and_told_why(
     (end,) = trial(f"{WORDS} {change}", 1)
     _assert_refused(end, 2, words, "Choose another --out, or start over with --resume never.")
     assert sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir()) == before
+
+
+def test_other_weights_to_start_from_are_another_training(trial: Trial, tmp_path) -> None:
+    for seed in "12":
+        (first,) = trial(f"{WORDS} --seed {seed} --epochs 1", 1, out=seed)
+        assert first["code"] == 0, first
+    words = {seed: f"{WORDS} --init-from {tmp_path / seed}" for seed in "12"}
+    (stopped,) = trial(words["1"], 1, signal=[0, signal.SIGTERM, 5])
+    assert stopped["code"] == 75, stopped
+    for other in (words["2"], WORDS):
+        (end,) = trial(other, 1)
+        _assert_refused(end, 2, "the weights to start from. Choose another --out")
+    (end,) = trial(words["1"], 1)
+    assert json.loads(end["out"])["resumed_from_step"] == 5
+    (end,) = trial(words["2"], 1)  # what is finished is another's, too
+    _assert_refused(end, 2, "the weights to start from. Choose another --out")
 
 
 def _draw_pictures(folder: Path) -> None:

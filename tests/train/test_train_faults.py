@@ -164,14 +164,30 @@ def test_other_weights_to_start_from_are_another_training(trial: Trial, tmp_path
     _assert_refused(end, 2, "the weights to start from. Choose another --out")
 
 
-def _draw_pictures(folder: Path) -> None:
-    """Two classes of 40 grey pictures with a bright half each."""
-    noise = np.random.default_rng(0).integers(0, 60, (2, 40, 32, 32), dtype=np.uint8)
+def _draw_pictures(folder: Path, kind: str = "png", seed: int = 0, count: int = 40) -> None:
+    """Two classes of `count` grey pictures with a bright half each."""
+    noise = np.random.default_rng(seed).integers(0, 60, (2, count, 32, 32), dtype=np.uint8)
     for label, name in enumerate(("left", "right")):
-        (folder / name).mkdir(parents=True)
+        (folder / name).mkdir(parents=True, exist_ok=True)
         noise[label, :, :, 16 * label : 16 * label + 16] += 150
         for number, pixels in enumerate(noise[label]):
-            Image.fromarray(pixels).save(folder / name / f"{number:02}.png")
+            Image.fromarray(pixels).save(folder / name / f"{number:02}.{kind}")
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_other_pixels_under_the_same_names_and_sizes_are_no_exact_resume(
+    trial: Trial, tmp_path, seed
+) -> None:
+    """A BMP of so many pixels has so many bytes, whatever it shows."""
+    pictures = tmp_path / "pictures"
+    _draw_pictures(pictures, "bmp", count=110)
+    (stopped,) = trial(WORDS, 1, data=pictures, signal=[0, signal.SIGTERM, 3])
+    assert stopped["code"] == 75, stopped
+    _draw_pictures(pictures, "bmp", seed, count=110)
+    (end,) = trial(WORDS, 1, data=pictures)
+    assert end["code"] == 0, end
+    assert json.loads(end["out"])["exact"] is (seed == 0)
+    assert ("approximate: pictures " in end["err"]) is (seed == 1)
 
 
 def test_a_picture_that_vanishes_in_mid_epoch_is_named_and_the_run_goes_on(

@@ -35,7 +35,7 @@ from convarium.train import (
     World,
 )
 from convarium.train import checkpoint as checkpoints
-from convarium.train.position import exactness, running
+from convarium.train.position import exactness, pictures_of, running
 from convarium.train.signals import Stop, listening
 from convarium.train.tensorboard import Board
 from convarium.train.world import check_same
@@ -252,7 +252,7 @@ class _Single:
         about = {
             "config": one.config,
             "network": one.name,
-            "exactness": exactness(plan, world),
+            "exactness": exactness(plan, world) | pictures_of(one.dataset),
             "plan": plan.to_dict(),
         }
         keeper = Keeper(self._out / CHECKPOINTS, about, keeping.steps, keeping.seconds, self.stop)

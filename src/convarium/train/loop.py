@@ -34,7 +34,7 @@ from convarium.train.events import (
     RunStarted,
     StepDone,
 )
-from convarium.train.position import Position, Span, exactness
+from convarium.train.position import Position, Span, exactness, pictures_of
 from convarium.train.samples import Samples
 from convarium.train.stepper import Stepper, batch_ranges, remember, validation_error
 from convarium.train.tally import DivergedError, Tally
@@ -300,6 +300,8 @@ def _resumed(training: Training, resume: Checkpoint) -> Resumed:
     """What is told of a resume; notes in the position whether it is exact."""
     at, then = training.at, resume.about["exactness"]
     now = exactness(training.plan, training.world)
+    if "pictures" in then:
+        now |= pictures_of(training.dataset)
     changed = {k: (str(then.get(k)), v) for k, v in now.items() if then.get(k) != v}
     at.exact = at.exact and not changed
     return Resumed(at.step, tuple(at.curve), at.seconds, at.exact, changed)

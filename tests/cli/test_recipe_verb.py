@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from convarium.bakeoff.settings import LINE_UPS
 from convarium.cli import main
 from convarium.facts import paper_recipes
 from convarium.recipes import PAPERS
@@ -67,8 +68,41 @@ def test_list_has_every_recipe_of_the_ledger(capsys: Capture) -> None:
 
 def test_list_is_a_line_a_recipe(capsys: Capture) -> None:
     assert main(["recipe", "list"]) == 0
-    found = [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]]
-    assert found == list(PAPERS)
+    papers, short = capsys.readouterr().out.split("\n\n")
+    assert [line.split()[0] for line in papers.splitlines()[1:]] == list(PAPERS)
+    # The default races' networks, of small pictures and of photographs.
+    assert len(short.splitlines()[1:]) == sum(map(len, LINE_UPS.values()))
+
+
+@pytest.mark.parametrize(
+    ("words", "epochs", "batch", "mirror"),
+    [
+        # docs/decisions/0001-short-recipes.md and docs/benchmarks.md have the lengths.
+        ("lenet5, short, small", 14, 32, False),
+        ("resnet18, short", 10, 32, True),  # photographs are what it takes
+        ("resnet20_cifar, short, small, large", 14, 128, True),
+        ("vgg_d,short", 10, 32, True),  # no row of its own
+    ],
+)
+def test_show_takes_the_name_that_a_run_prints(
+    words: str, epochs: int, batch: int, mirror: bool, capsys: Capture
+) -> None:
+    recipe = from_json(capsys, "show", words)["recipe"]
+    assert (recipe["epochs"], recipe["batch"], recipe["mirror"]) == (epochs, batch, mirror)
+    assert "short" in recipe["name"]
+    assert all(recipe["sources"][field] for field in recipe if field != "sources")
+
+
+@pytest.mark.parametrize("words", ["nope, short", "lenet5, short, tiny", "lenet5, long"])
+def test_short_recipes_that_are_not_there(words: str, capsys: Capture) -> None:
+    assert main(["recipe", "show", words]) == 2
+    assert "is named" in capsys.readouterr().err
+
+
+def test_diff_of_a_short_recipe_and_the_papers(capsys: Capture) -> None:
+    found = from_json(capsys, "diff", "resnet20_cifar, short", "resnet20_cifar")["differences"]
+    lengths = {row["field"]: row["second"] for row in found}
+    assert lengths["iterations"] == 64000  # ResNet section 4.2
 
 
 @pytest.mark.parametrize("name", PAPERS)

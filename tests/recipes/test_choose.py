@@ -105,6 +105,7 @@ def test_one_length_takes_the_others_place() -> None:
         ("tested=best", "set validation above 0"),
         ("tested=first", "tested must be last or best"),
         ("border=none", "border must be repeat or zero or reflect"),
+        ("init_from=vgg_aa", "Did you mean vgg_a"),
     ],
 )
 def test_other_words_of_set_are_refused(word, hint) -> None:
@@ -185,6 +186,10 @@ def test_a_training_tells_how_it_departs() -> None:
         "differs from resnet_cifar, the paper's recipe: 14 epochs for 64000 iterations"
     )
     assert told(PAPERS["resnet_cifar"], "resnet20_cifar").startswith("as resnet_cifar")
+    timed = told(PAPERS["resnet_cifar"], "resnet20_cifar", minutes=2.5)
+    assert timed == (
+        "differs from resnet_cifar, the paper's recipe: 2.5 minutes for 64000 iterations"
+    )
     none = "no paper's recipe to compare with: the ledger has none that trains lenet_caffe"
     assert told(MINE, "lenet_caffe") == none
 

@@ -87,7 +87,7 @@ def trial(process: subprocess.Popen[str], tmp_path: Path) -> Trial:
         data = more.pop("data", "digits")
         network, *rest = words.split()
         own = ("--device", "cpu") if "--devices" in rest else ()
-        plain = [word for word in PLAIN if word not in own]
+        plain = [word for word in more.pop("plain", PLAIN) if word not in own]
         base = ["--data", str(data), "--set", "batch=16", *plain, "--out", str(tmp_path / out)]
         argv = ["train", network, *base, *rest]
         if "second" in more:

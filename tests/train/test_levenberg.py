@@ -10,10 +10,13 @@ import torch.nn.functional as F
 from torch import nn
 
 import convarium
+from convarium.errors import UsageError
 from convarium.nets.lenet import EuclideanRBF
+from convarium.recipes import Recipe
 from convarium.recipes.papers import PAPERS
 from convarium.train.levenberg import MU, Levenberg, gauss_newton_diagonal
 from convarium.train.losses import loss_of
+from convarium.train.optimizers import make_optimizer
 
 
 def test_on_a_linear_network_it_is_the_hessians_diagonal() -> None:
@@ -89,3 +92,23 @@ def test_a_step_is_eta_over_mu_and_curvature() -> None:
     layer.weight.grad = torch.tensor([[2.0]])
     optimizer.step()
     assert abs(layer.weight.item() - (before - 0.1 * 2 / (MU + 0.5))) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("layer", "found"),
+    [
+        (nn.BatchNorm2d(4), "1 is BatchNorm2d"),
+        (nn.Dropout(0.5), "1 is Dropout"),
+        (nn.Dropout2d(0.5), "1 is Dropout2d"),
+        (nn.ReLU(), None),
+    ],
+)
+def test_layers_that_it_cannot_look_through_are_refused(layer, found) -> None:
+    """A picture alone says nothing of what these layers make of a batch."""
+    recipe = Recipe("r", lr=1e-4, epochs=1, optimizer="sdlm")
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), layer, nn.Flatten(), nn.Linear(4, 2))
+    if found is None:
+        assert isinstance(make_optimizer(model, recipe), Levenberg)
+    else:
+        with pytest.raises(UsageError, match=found):
+            make_optimizer(model, recipe)

@@ -115,6 +115,30 @@ def test_shards_end_in_the_weights_of_copies(trial, tmp_path, words) -> None:
     _assert_near(_weights(tmp_path, "copies"), _weights(tmp_path, "shards"))
 
 
+def test_shards_of_a_network_that_ends_in_a_pool_say_nothing_of_views(trial) -> None:
+    """Its logits are the flattened pool (SqueezeNet, Table 1), of which FSDP2 warns."""
+    ends = trial("squeezenet_32px --set iterations=2 --set batch=4 --shard")
+    _assert_fine(ends)
+    assert not any("Warning" in end["err"] for end in ends), ends
+
+
+def test_shards_go_on_where_copies_were_channels_last(trial, tmp_path) -> None:
+    """FSDP2 takes no such weights, and the speed probe chooses them for most networks."""
+    words = "lenet_caffe --set iterations=4 --checkpoint-steps 2 --set average=none"
+    _assert_fine(trial(f"{words} --layout channels_last", out="copies"))
+    for path in (tmp_path / "copies" / "checkpoints").glob("step-000000004.*"):
+        path.unlink()
+    (tmp_path / "copies" / "last.safetensors").rename(tmp_path / "last.safetensors")
+    own = [word for word in PLAIN if word not in ("--layout", "contiguous")]
+    ends = trial(f"{words} --shard", out="copies", plain=own)
+    _assert_fine(ends)
+    assert json.loads(ends[0]["out"])["resumed_from_step"] == 2
+    _assert_near(load_file(tmp_path / "last.safetensors"), _weights(tmp_path, "copies"))
+    refused = trial(f"{words} --shard --layout channels_last", out="other")
+    assert [end["code"] for end in refused] == [2, 2]
+    assert "--shard splits contiguous weights" in refused[0]["err"]
+
+
 @pytest.mark.parametrize(
     ("local_size", "device", "told"),
     [

@@ -172,6 +172,27 @@ def test_a_resume_in_mid_epoch_makes_no_view_that_was_made(
     assert asked == [(2, order(3, 2, 56)[32:48].tolist())]
 
 
+def test_a_micro_batch_that_is_asked_for_at_a_resume_counts(
+    bars, full, tmp_path, monkeypatch
+) -> None:
+    """As behind a kill for want of memory, which no process can tell of itself."""
+    _cut_at(2, _training(bars, full, Plan(1), tmp_path))
+    second = _training(bars, full, Plan(1, micro_batch=6), tmp_path)
+    sizes: list[int] = []
+    own = Samples.of
+
+    def of(samples: Samples, ids: torch.Tensor, epoch: int):
+        sizes.append(len(ids))
+        return own(samples, ids, epoch)
+
+    monkeypatch.setattr(Samples, "of", of)
+    told = list(second.events())
+    resumed = next(event for event in told if isinstance(event, Resumed))
+    assert resumed.changed == {"micro_batch": ("None", "6")}
+    # 56 pictures are batches of 16, 16, 16 and 8, of which the first two are behind.
+    assert sizes == [6, 6, 4, 6, 2, *[6, 6, 4, 6, 6, 4, 6, 6, 4, 6, 2] * 2]
+
+
 def test_a_full_disk_keeps_the_checkpoint_before(bars, full, tmp_path, monkeypatch) -> None:
     import errno
 

@@ -133,8 +133,8 @@ def test_a_second_training_in_the_folder_is_refused(trial: Trial, tmp_path) -> N
     ("change", "words"),
     [
         ("--seed 1", "differs in seed."),
-        ("--set lr=0.001", "differs in recipe or length."),
-        ("--epochs 3", "differs in recipe or length."),
+        ("--set lr=0.001", "differs in recipe, length or the weights to start from."),
+        ("--epochs 3", "differs in recipe, length or the weights to start from."),
     ],
 )
 def test_another_training_in_its_folder_is_refused_and_told_why(
@@ -148,14 +148,46 @@ def test_another_training_in_its_folder_is_refused_and_told_why(
     assert sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir()) == before
 
 
-def _draw_pictures(folder: Path) -> None:
-    """Two classes of 40 grey pictures with a bright half each."""
-    noise = np.random.default_rng(0).integers(0, 60, (2, 40, 32, 32), dtype=np.uint8)
+def test_other_weights_to_start_from_are_another_training(trial: Trial, tmp_path) -> None:
+    for seed in "12":
+        (first,) = trial(f"{WORDS} --seed {seed} --epochs 1", 1, out=seed)
+        assert first["code"] == 0, first
+    words = {seed: f"{WORDS} --init-from {tmp_path / seed}" for seed in "12"}
+    (stopped,) = trial(words["1"], 1, signal=[0, signal.SIGTERM, 5])
+    assert stopped["code"] == 75, stopped
+    for other in (words["2"], WORDS):
+        (end,) = trial(other, 1)
+        _assert_refused(end, 2, "the weights to start from. Choose another --out")
+    (end,) = trial(words["1"], 1)
+    assert json.loads(end["out"])["resumed_from_step"] == 5
+    (end,) = trial(words["2"], 1)  # what is finished is another's, too
+    _assert_refused(end, 2, "the weights to start from. Choose another --out")
+
+
+def _draw_pictures(folder: Path, kind: str = "png", seed: int = 0, count: int = 40) -> None:
+    """Two classes of `count` grey pictures with a bright half each."""
+    noise = np.random.default_rng(seed).integers(0, 60, (2, count, 32, 32), dtype=np.uint8)
     for label, name in enumerate(("left", "right")):
-        (folder / name).mkdir(parents=True)
+        (folder / name).mkdir(parents=True, exist_ok=True)
         noise[label, :, :, 16 * label : 16 * label + 16] += 150
         for number, pixels in enumerate(noise[label]):
-            Image.fromarray(pixels).save(folder / name / f"{number:02}.png")
+            Image.fromarray(pixels).save(folder / name / f"{number:02}.{kind}")
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_other_pixels_under_the_same_names_and_sizes_are_no_exact_resume(
+    trial: Trial, tmp_path, seed
+) -> None:
+    """A BMP of so many pixels has so many bytes, whatever it shows."""
+    pictures = tmp_path / "pictures"
+    _draw_pictures(pictures, "bmp", count=110)
+    (stopped,) = trial(WORDS, 1, data=pictures, signal=[0, signal.SIGTERM, 3])
+    assert stopped["code"] == 75, stopped
+    _draw_pictures(pictures, "bmp", seed, count=110)
+    (end,) = trial(WORDS, 1, data=pictures)
+    assert end["code"] == 0, end
+    assert json.loads(end["out"])["exact"] is (seed == 0)
+    assert ("approximate: pictures " in end["err"]) is (seed == 1)
 
 
 def test_a_picture_that_vanishes_in_mid_epoch_is_named_and_the_run_goes_on(

@@ -52,6 +52,7 @@ class Entrant:
     dataset: Dataset
     recipe: Recipe
     settings: Settings
+    begins_with: str | None = None  # SHA-256 of the weights file that the training starts from
 
     @property
     def key(self) -> str:
@@ -76,7 +77,8 @@ class Entrant:
         s = self.settings
         recipe = {k: v for k, v in self.recipe.to_dict().items() if k not in ("sources", "name")}
         data = [self.dataset.fingerprint, self.dataset.side, self.dataset.channels]
-        return _hash([self.name, data, recipe, s.seed, s.epochs, s.minutes])
+        told = [self.name, data, recipe, s.seed, s.epochs, s.minutes]
+        return _hash(told if self.begins_with is None else [*told, self.begins_with])
 
     @property
     def work(self) -> float:

@@ -14,6 +14,7 @@ from convarium.bakeoff.folder import CHECKPOINTS, LOG, WEIGHTS, alone_in, is_sou
 from convarium.bakeoff.race import check_plan, follow, plan_words, race_of, say_skipped, start_of
 from convarium.bakeoff.resume import plan_of, resume_for, tensors_to_start_from
 from convarium.bakeoff.settings import Settings
+from convarium.bakeoff.trained import find_trained
 from convarium.data import load_dataset
 from convarium.errors import StoppedError, UsageError
 from convarium.files import shown
@@ -34,7 +35,7 @@ from convarium.train import (
     World,
 )
 from convarium.train import checkpoint as checkpoints
-from convarium.train.position import exactness, running
+from convarium.train.position import exactness, pictures_of, running
 from convarium.train.signals import Stop, listening
 from convarium.train.tensorboard import Board
 from convarium.train.world import check_same
@@ -101,7 +102,8 @@ def train_one(
         raise UsageError("train takes one network; bakeoff takes several.")
     name = settings.line_up("small")[0]
     check_plan(settings)
-    world, s = world or World(), settings
+    world = world or World()
+    s = _laid_out(settings, world)
     if not world.first:
         listen, tell = _unheard, _unheard
     with ExitStack() as stack, listening() as stop:
@@ -110,9 +112,10 @@ def train_one(
         started = now()
         dataset = load_dataset(s.data, side=native_side(name), seed=s.seed, skip_bad=s.skip_bad)
         say_skipped(dataset, tell)
-        one = entrant(name, dataset, s)
+        keeping = keeping or Keeping()
+        one = replace(entrant(name, dataset, s), begins_with=_digest_of(keeping.init_from))
         check_same(world, {"configuration": one.config, **running()})
-        single = _Single(one, keeping or Keeping(), stop, listen, tell, world)
+        single = _Single(one, keeping, stop, listen, tell, world)
         done = world.of_first(single.finished)
         if not world.first:
             if done is None:
@@ -121,6 +124,28 @@ def train_one(
         outcome = done or single.run()
         machine = single.machine or describe_machine()
         return replace(outcome, race=_as_race(one, outcome.result, machine, started))
+
+
+def _digest_of(place: str | None) -> str | None:
+    """Of the weights that a training starts from; None where it draws its own.
+
+    Raises:
+        InputError: nothing trained lies there.
+    """
+    return None if place is None else checkpoints.sha256_of(find_trained(place).weights)
+
+
+def _laid_out(settings: Settings, world: World) -> Settings:
+    """With the layout of weights that can be split over the processes, where they are.
+
+    Raises:
+        UsageError: another layout is asked for.
+    """
+    if world.mode != "shards":
+        return settings
+    if settings.layout == "channels_last":
+        raise UsageError("--shard splits contiguous weights alone; leave --layout out.")
+    return replace(settings, layout="contiguous")
 
 
 def _entered(stack: ExitStack, out: Path) -> list[str]:
@@ -227,7 +252,7 @@ class _Single:
         about = {
             "config": one.config,
             "network": one.name,
-            "exactness": exactness(plan, world),
+            "exactness": exactness(plan, world) | pictures_of(one.dataset),
             "plan": plan.to_dict(),
         }
         keeper = Keeper(self._out / CHECKPOINTS, about, keeping.steps, keeping.seconds, self.stop)
@@ -259,14 +284,14 @@ def _differing(one: Entrant) -> str:
     """In what the last run of the folder is another than this, as its log has it."""
     starts = [e for e in read_events(one.settings.out / LOG) if e["event"] == "start"]
     if not starts:
-        return "network, data, recipe, seed or length"
+        return "network, data, recipe, seed, length or the weights to start from"
     told = (
         ("network", "models", [one.name]),
         ("data", "data_fingerprint", one.dataset.fingerprint),
         ("seed", "seed", one.settings.seed),
     )
     found = [word for word, key, value in told if starts[-1].get(key) != value]
-    return " and ".join(found) or "recipe or length"
+    return " and ".join(found) or "recipe, length or the weights to start from"
 
 
 def _as_race(one: Entrant, result: Result, machine: dict[str, Any], started: str) -> Race:
@@ -305,10 +330,10 @@ def _recipe_words(one: Entrant) -> str:
 
 def _departs(one: Entrant) -> str:
     """How this run, by the length that was asked, differs from the paper's recipe."""
-    recipe = one.recipe
-    if one.settings.epochs:
-        recipe = replace(recipe, epochs=one.settings.epochs, iterations=None)
-    return differing(recipe, one.name)
+    recipe, s = one.recipe, one.settings
+    if s.epochs:
+        recipe = replace(recipe, epochs=s.epochs, iterations=None)
+    return differing(recipe, one.name, minutes=s.minutes)
 
 
 def _note_failure(log: RunLog, error: BaseException) -> None:

@@ -32,22 +32,26 @@ def _complete(incomplete: str) -> list[str]:
     return [name for name in PAPERS if name.startswith(incomplete)]
 
 
-_HELP = "A recipe, a network (its paper's), or a TOML file."
+_HELP = "A recipe, a network (its paper's), 'NETWORK, short', or a TOML file."
 Name = Annotated[str, typer.Argument(metavar="NAME", help=_HELP, autocompletion=_complete)]
 
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """List the papers' recipes and their main numbers.
+    """List the papers' recipes and the short ones, with their main numbers.
+
+    A short recipe takes minutes on two cores. Networks without a row have one, too:
+    'NETWORK, short' names it.
 
     \b
     Example: convarium recipe list
     """
-    from convarium.recipes import PAPERS
+    from convarium.recipes import PAPERS, SHORT
 
     lines = [_line(recipe) for recipe in PAPERS.values()]
+    short = [_numbers(recipe) for rows in SHORT.values() for recipe in rows.values()]
     if as_json:
-        print_json({"recipes": lines})
+        print_json({"recipes": lines, "short": short})
         return
     header = ("recipe", "networks", "length", "batch", "rate", "schedule", "paper")
     rows = [
@@ -63,6 +67,18 @@ def list_(as_json: AsJson = False) -> None:
         for line in lines
     ]
     print(columns(header, rows, right="lrrrr"))
+    titles = ("short recipe (minutes on two cores)", "length", "batch", "rate", "schedule")
+    shown = [
+        (
+            line["name"],
+            _length(line["epochs"], line["iterations"]),
+            str(line["batch"]),
+            f"{line['lr']:g}",
+            line["schedule"],
+        )
+        for line in short
+    ]
+    print(f"\n{columns(titles, shown, right='lrrr')}")
 
 
 @app.command()
@@ -73,6 +89,7 @@ def show(name: Name, as_json: AsJson = False) -> None:
 
     \b
     Example: convarium recipe show vgg16
+    Example: convarium recipe show "resnet20_cifar, short"
     """
     from convarium.recipes.papers import PAPERS, networks_of, omitted_of, said_of
 
@@ -149,10 +166,12 @@ def _named(name: str) -> Recipe:
     """A recipe by its name, a network's, or a file's."""
     from convarium import catalog
     from convarium.errors import unknown_name
-    from convarium.recipes import PAPERS, paper_recipe, read_recipe
+    from convarium.recipes import PAPERS, paper_recipe, read_recipe, short_named
 
     if name in PAPERS:
         return PAPERS[name]
+    if (short := short_named(name)) is not None:
+        return short
     if name.endswith(".toml"):
         return read_recipe(expanded(name))
     networks = {*catalog.CATALOG, *catalog.ALIASES, *catalog.ALIASES.values()}
@@ -164,11 +183,15 @@ def _named(name: str) -> Recipe:
 def _line(recipe: Recipe) -> dict[str, Any]:
     from convarium.recipes.papers import networks_of, said_of
 
-    kept = ("name", "epochs", "iterations", "batch", "lr", "schedule")
-    told = {field: getattr(recipe, field) for field in kept}
+    told = _numbers(recipe)
     entry = said_of(recipe.name)
     told |= {"paper": entry["source"], "confidence": entry["confidence"]}
     return {**told, "networks": networks_of(recipe.name), "detection": bool(recipe.detection)}
+
+
+def _numbers(recipe: Recipe) -> dict[str, Any]:
+    kept = ("name", "epochs", "iterations", "batch", "lr", "schedule")
+    return {field: getattr(recipe, field) for field in kept}
 
 
 def _length(epochs: int | None, iterations: int | None) -> str:

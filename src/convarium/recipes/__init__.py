@@ -5,7 +5,7 @@ from convarium.recipes.compare import Difference, differences, told
 from convarium.recipes.model import Recipe
 from convarium.recipes.papers import PAPERS, paper_recipe
 from convarium.recipes.reading import read_recipe, recipe_from_dict, with_overrides
-from convarium.recipes.short import SHORT, recipe_for
+from convarium.recipes.short import SHORT, recipe_for, short_named
 
 __all__ = [
     "PAPERS",
@@ -18,6 +18,7 @@ __all__ = [
     "read_recipe",
     "recipe_for",
     "recipe_from_dict",
+    "short_named",
     "told",
     "with_overrides",
 ]

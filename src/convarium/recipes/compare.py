@@ -37,8 +37,13 @@ def differences(recipe: Recipe, other: Recipe) -> list[Difference]:
     ]
 
 
-def told(recipe: Recipe, network: str) -> str:
+def told(recipe: Recipe, network: str, *, minutes: float | None = None) -> str:
     """One line: how a training by `recipe` differs from the recipe of the network's paper.
+
+    Args:
+        recipe: as the run has it.
+        network: of the catalog, or an alias.
+        minutes: that the run takes, whatever the recipe's length.
 
     Raises:
         UsageError: no such network.
@@ -48,10 +53,11 @@ def told(recipe: Recipe, network: str) -> str:
     except UsageError:
         return f"no paper's recipe to compare with: the ledger has none that trains {network}"
     found = differences(recipe, paper)
-    if not found:
+    if not found and minutes is None:
         return f"as {paper.name}, the paper's recipe"
     lengths = [d for d in found if d.field in _LENGTHS]
-    parts = [f"{_length(recipe)} for {_length(paper)}"] if lengths else []
+    ours = _length(recipe) if minutes is None else f"{minutes:g} minutes"
+    parts = [f"{ours} for {_length(paper)}"] if lengths or minutes else []
     parts += [f"{d.field} {words(d.ours)} for {words(d.theirs)}" for d in found if d not in lengths]
     return f"differs from {paper.name}, the paper's recipe: {'; '.join(parts)}"
 

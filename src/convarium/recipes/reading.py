@@ -8,6 +8,7 @@ from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any
 
+from convarium import catalog
 from convarium.errors import InputError, UsageError, unknown_name
 from convarium.files import printable, shown
 from convarium.recipes.model import Recipe
@@ -39,7 +40,8 @@ def recipe_from_dict(told: Mapping[str, Any], *, base: Recipe | None = None) -> 
         base: what the fields that are not told come from.
 
     Raises:
-        UsageError: an unknown field, a value of another type or out of bounds, or one is missing.
+        UsageError: an unknown field or network, a value of another type or out of bounds, or one
+            is missing.
     """
     values: dict[str, Any] = {}
     if base is not None:
@@ -49,6 +51,8 @@ def recipe_from_dict(told: Mapping[str, Any], *, base: Recipe | None = None) -> 
     if lengths:
         values |= dict.fromkeys(_LENGTHS)
     values |= given
+    if given.get("init_from") is not None:
+        catalog.find(given["init_from"])
     needed = [n for n, f in _FIELDS.items() if f.default is f.default_factory is MISSING]
     missing = [name for name in needed if name not in values]
     if missing:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from convarium import catalog
 from convarium.errors import unknown_name
+from convarium.facts import model_facts
 from convarium.recipes.model import Recipe
 
 BATCH = 32
@@ -44,6 +45,7 @@ _PHOTOGRAPHS = (
     _Row("resnet18_b", 10, 0.05, 1, 0, True),
     _Row("googlenet", 10, 0.01, 1, 0, False),
 )
+SMALL_PX = 64  # longer sides up to here are small, as in convarium.data
 LARGE = (
     10_000  # training pictures; above it the rows below apply, which see each picture less often
 )
@@ -116,6 +118,28 @@ def recipe_for(network: str, kind: str, train_size: int | None = None) -> Recipe
     if row.name in SHORT[kind]:
         return SHORT[kind][row.name]
     return _default(row.name, row.family not in _WITHOUT_NORM, kind)
+
+
+def short_named(words: str) -> Recipe | None:
+    """The short recipe that a run calls so: NETWORK, short[, KIND[, large]]; None for other words.
+
+    Without a kind it is that of the pictures which the network takes.
+
+    Raises:
+        UsageError: no such network or kind.
+
+    >>> short_named("resnet20_cifar, short, small, large").batch
+    128
+    """
+    network, *rest = (word.strip() for word in words.split(","))
+    if rest[:1] != ["short"] or rest[2:] not in ([], ["large"]):
+        return None
+    kind = rest[1] if rest[1:] else ("small" if _side(network) <= SMALL_PX else "photographs")
+    return recipe_for(network, kind, LARGE + 1 if rest[2:] else None)
+
+
+def _side(network: str) -> int:
+    return model_facts(catalog.find(network).name).input[1]
 
 
 def _default(name: str, has_norm: bool, kind: str) -> Recipe:

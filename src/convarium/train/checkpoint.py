@@ -107,7 +107,7 @@ class Keeper:
                 save_file(tensors, temporary)
             except SafetensorError as error:
                 raise system_error(error) from error
-            digest = _sha256(temporary)
+            digest = sha256_of(temporary)
         about = {"schema": SCHEMA, **self.about, "at": at, "sha256": digest}
         with written_whole(place.with_suffix(".json")) as temporary:
             temporary.write_text(json.dumps({**about, "check": _check(about)}), encoding="utf-8")
@@ -156,7 +156,7 @@ def read_checkpoint(manifest: Path) -> Checkpoint:
     try:
         about = _manifest(manifest)
         place = manifest.with_suffix(".safetensors")
-        if _sha256(place) != about["sha256"]:
+        if sha256_of(place) != about["sha256"]:
             raise ValueError("its tensors are not what was written")
         if about["schema"] != SCHEMA:
             raise InputError(
@@ -233,7 +233,8 @@ def _check(about: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Of a file's bytes, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):

@@ -34,7 +34,7 @@ from convarium.train.events import (
     RunStarted,
     StepDone,
 )
-from convarium.train.position import Position, Span, exactness
+from convarium.train.position import Position, Span, exactness, pictures_of
 from convarium.train.samples import Samples
 from convarium.train.stepper import Stepper, batch_ranges, remember, validation_error
 from convarium.train.tally import DivergedError, Tally
@@ -101,8 +101,7 @@ class Training:
         if self.epochs:
             length = Length(self.epochs, self.epochs * len(self.batches))
         self.span = Span(length, self.minutes)
-        new, old = Position(micro_batch=self.plan.micro_batch), self.resume
-        self.at = Position.read(old.about["at"], len(self.batches)) if old else new
+        self.at = _position(self.resume, self.plan, len(self.batches))
         samples = Samples(self.dataset, split, self.recipe, self.seed, self.plan)
         shared = (samples, self.recipe, self.seed, self.plan, self.world)
         self.run = Stepper(self.model, *shared, self.at.micro_batch, self.at.seconds)
@@ -204,6 +203,16 @@ def _kept_words(step: int, kept: int) -> str:
     return f"Numbers behind step {step} are not finite and not kept; the same command {again}."
 
 
+def _position(resume: Checkpoint | None, plan: Plan, batches: int) -> Position:
+    """Where a run of so many batches an epoch begins, or goes on."""
+    if resume is None:
+        return Position(micro_batch=plan.micro_batch)
+    at = Position.read(resume.about["at"], batches)
+    if resume.about["exactness"].get("micro_batch") != str(plan.micro_batch):
+        at.micro_batch = plan.micro_batch  # asked for anew, as with less memory
+    return at
+
+
 def _check_limits(epochs: int | None, minutes: float | None) -> None:
     if epochs is not None and minutes is not None:
         raise UsageError("give epochs or minutes, not both.")
@@ -291,6 +300,8 @@ def _resumed(training: Training, resume: Checkpoint) -> Resumed:
     """What is told of a resume; notes in the position whether it is exact."""
     at, then = training.at, resume.about["exactness"]
     now = exactness(training.plan, training.world)
+    if "pictures" in then:
+        now |= pictures_of(training.dataset)
     changed = {k: (str(then.get(k)), v) for k, v in now.items() if then.get(k) != v}
     at.exact = at.exact and not changed
     return Resumed(at.step, tuple(at.curve), at.seconds, at.exact, changed)

@@ -9,14 +9,20 @@ from typing import Any
 import torch
 from torch import nn
 
+from convarium.errors import UsageError
 from convarium.recipes import Recipe
 from convarium.train.levenberg import Levenberg
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The optimiser as the recipe has it, over everything that the network trains."""
+    """The optimiser as the recipe has it, over everything that the network trains.
+
+    Raises:
+        UsageError: the second-order method, and layers that it cannot look through.
+    """
     groups = _groups(model, recipe)
     if recipe.optimizer == "sdlm":
+        _check_second_order(model)
         return Levenberg(groups, lr=recipe.lr)
     if recipe.optimizer == "rmsprop":
         # Decay 0.9 and epsilon 1 of Szegedy et al. 2016 (arXiv 1512.00567), section 8, whom
@@ -40,6 +46,21 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     for p in (p for group in groups for p in group["params"] if recipe.momentum):
         optimizer.state[p]["momentum_buffer"] = torch.zeros_like(p)
     return optimizer
+
+
+def _check_second_order(model: nn.Module) -> None:
+    """Second derivatives are those of one picture at a time, of a function without chance in it.
+
+    Raises:
+        UsageError: a layer that looks at the whole batch, or that draws.
+    """
+    for name, layer in model.named_modules():
+        if isinstance(layer, (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)):
+            raise UsageError(
+                "LeCun's second-order method takes networks without batch norm and dropout, and "
+                f"here {name} is {type(layer).__name__}. Take lenet5, or --set optimizer=sgd with "
+                "a rate and a schedule of its own."
+            )
 
 
 def _groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:

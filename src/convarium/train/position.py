@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from math import isfinite
@@ -13,6 +14,8 @@ import torch
 
 import convarium
 from convarium import __version__
+from convarium.data import Dataset
+from convarium.data.model import InMemory
 from convarium.errors import InputError
 from convarium.machine import Plan, device_label
 from convarium.recipes.schedule import Length
@@ -102,6 +105,14 @@ def running() -> dict[str, str]:
         "the versions of torch": str(torch.__version__),
         "convarium's files": digest.hexdigest()[:16],
     }
+
+
+def pictures_of(dataset: Dataset) -> dict[str, str]:
+    """What tells other pixels under the same names and sizes; nothing where they stay on disk."""
+    store = dataset.train.store
+    if not isinstance(store, InMemory):
+        return {}
+    return {"pictures": f"{zlib.crc32(store.pixels.contiguous().numpy().data):08x}"}
 
 
 def exactness(plan: Plan, world: World) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -38,7 +39,10 @@ class Shards(Alone):
         """The last part's backward pass sums the gradients over the ranks."""
         assert isinstance(self.model, FSDPModule)
         self.model.set_requires_gradient_sync(last)
-        yield
+        with warnings.catch_warnings():
+            # Of networks that end in a flattened pool; nothing is added to their logits in place.
+            warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view")
+            yield
 
     def whole(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Gathered one after the other, on all ranks."""

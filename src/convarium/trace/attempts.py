@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -16,6 +17,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.parameter import is_lazy
 
 from convarium.errors import ConvariumError, InputError, UsageError, times
+from convarium.machine.plan import set_mode
 from convarium.trace.keepsake import left_alone, members
 from convarium.trace.rows import TraceRow
 from convarium.trace.tracer import TraceError, trace
@@ -55,11 +57,21 @@ def trace_anyhow(
     """
 
     def attempt(way: str) -> list[TraceRow]:
-        model.train(mode == "train")
+        set_mode(model, training=mode == "train")
         with _plain_attention() if way != device else nullcontext():
-            return _trace_by(way, model, shape, grad)
+            return _trace_by(way, model, shape, grad)[0]
 
     return first_way(attempt, model, shape, WAYS if device == "meta" else [device])
+
+
+def picture_kind(model: nn.Module, shape: tuple[int, ...]) -> torch.dtype:
+    """The type of the values that `model` takes, as `trace_anyhow` finds it; errors are the same.
+
+    Args:
+        model: any module that takes one picture; it is run in its own mode.
+        shape: of that picture, with the batch: (N, C, H, W).
+    """
+    return first_way(lambda way: _trace_by(way, model, shape, False)[1], model, shape, WAYS)[0]
 
 
 def first_way(
@@ -87,7 +99,7 @@ def first_way(
         raise InputError(f"{kind} cannot be counted: a lazy layer has no shape. Run it once first.")
     for way in ways:
         try:
-            with random_state_kept(), _room_for_hooks(), left_alone(model):
+            with random_state_kept(), _room_for_hooks(), left_alone(model), _any_caller():
                 return attempt(way), way
         except ConvariumError:
             raise
@@ -111,6 +123,8 @@ def _sentence(model: nn.Module, shape: tuple[int, ...], error: TraceError) -> st
     return text
 
 
+# What tables and indices say of values with a fraction, on meta and on the CPU.
+_WHOLE_WANTED = ("Long, Int", "long or int", "LongTensor", "must be long, int", "int32/int64")
 _ONE_VALUE = "more than 1 value per channel"  # a batch norm in training
 
 # What a module itself raises that looks for keys, pairs or targets in a picture.
@@ -122,7 +136,14 @@ def _words(error: BaseException | None) -> str:
     words = " ".join(str(error).split())
     if isinstance(error, SystemExit):
         return f"it ends the program ({type(error).__name__} {words})"
+    if over := re.search(r"HigherOrderOperator '?(\w+)", words):
+        return f"it calls torch's {over[1]}, an operator over functions that no trace looks into"
     return words if " " in words else f"{type(error).__name__} {words}".rstrip()
+
+
+def _any_caller() -> torch.inference_mode:
+    """Within, tensors can have gradients, though the caller may be in inference mode."""
+    return torch.inference_mode(False)
 
 
 @contextmanager
@@ -147,15 +168,18 @@ def _plain_attention() -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(was)
 
 
-def _trace_by(way: str, model: nn.Module, shape: tuple[int, ...], grad: bool) -> list[TraceRow]:
+def _trace_by(
+    way: str, model: nn.Module, shape: tuple[int, ...], grad: bool
+) -> tuple[list[TraceRow], torch.dtype]:
+    """The rows, and the type of the picture's values."""
     device = "cpu" if way == "fake" else way
 
-    def attempt(kind: torch.dtype) -> list[TraceRow]:
+    def attempt(kind: torch.dtype) -> tuple[list[TraceRow], torch.dtype]:
         try:
             picture = torch.zeros(shape, dtype=kind, device=device)
         except (RuntimeError, AssertionError) as error:  # no such device, or no room on it
             raise TraceError("") from error
-        return trace(model, picture, grad=grad)
+        return trace(model, picture, grad=grad), kind
 
     with fake_tensors() if way == "fake" else nullcontext():
         return of_some_kind(attempt, model)
@@ -166,6 +190,7 @@ def of_some_kind(attempt: Callable[[torch.dtype], _Got], model: nn.Module) -> _G
 
     That is the type of its first parameter with a fraction. Where that one is complex the picture
     may be real all the same, as in networks that go through the frequencies: it is tried first.
+    Where a table of embeddings asks for whole numbers it is given zeros of those, as words.
 
     Raises:
         TraceError: it fails for each.
@@ -175,7 +200,12 @@ def of_some_kind(attempt: Callable[[torch.dtype], _Got], model: nn.Module) -> _G
     if kind.is_complex:
         with suppress(TraceError):
             return attempt(kind.to_real())
-    return attempt(kind)
+    try:
+        return attempt(kind)
+    except TraceError as error:
+        if not any(words in str(error.__cause__) for words in _WHOLE_WANTED):
+            raise
+    return attempt(torch.int64)
 
 
 @contextmanager

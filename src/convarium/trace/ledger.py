@@ -81,6 +81,8 @@ class Ledger(PlainMode):
     ) -> Any:
         if func is torch.ops.prim.device.default:
             return CPU
+        if torch.is_inference_mode_enabled() and func._can_decompose():
+            return self.in_parts(func, args, kwargs or {})
         name, nature = _identity(func)
         if self._met is not None:
             self._met(name, nature)
@@ -158,6 +160,8 @@ class RealLedger(Ledger):
     ) -> Any:
         if func.namespace == "prim":
             return func(*args, **(kwargs or {}))
+        if torch.is_inference_mode_enabled() and func._can_decompose():
+            return self.in_parts(func, args, kwargs or {})
         name, nature = _identity(func)
         if self._met is not None:
             self._met(name, nature)

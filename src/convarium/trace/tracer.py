@@ -128,6 +128,8 @@ class _Tracer(PlainMode):
         kwargs = kwargs or {}
         if func.namespace in ("prim", "profiler"):  # asks a tensor for its device; names a span
             return func(*args, **kwargs)
+        if torch.is_inference_mode_enabled() and func._can_decompose():
+            return self.in_parts(func, args, kwargs)
         name, nature = _identity(func)
         given, specs = (args, kwargs), self._gradients.specs(args, kwargs)
         args, kwargs = self._stand_ins.placed(args, kwargs, writes=func._schema.is_mutable)
@@ -176,9 +178,7 @@ class _Tracer(PlainMode):
         else:
             made_by = [self._numbers[id(row)]]
             row.inputs.update(dict.fromkeys(n for n in before if n != made_by[0]))
-        for t in outputs:
-            if made_by:
-                self._makers[id(t)] = made_by[0]
+        self._makers.update((id(t), made_by[0]) for t in outputs if made_by)
 
     def _below(self, name: str) -> str:
         """The name of something that the running module calls."""

@@ -139,6 +139,9 @@ def _infer(func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     if name == "native_layer_norm_backward":
         sides = [None if t is None else empty_like(t) for t in (args[1], *args[5:7])]
         return tuple(t if m else None for t, m in zip(sides, args[7], strict=True))
+    if name == "native_group_norm_backward":  # torch's rule has a gradient of the weight's type
+        sides = [args[1], args[4], args[4]]
+        return tuple(empty_like(t) if m else None for t, m in zip(sides, args[9], strict=True))
     out = shortcut(name, func, args, kwargs)
     return laid_out(name, args, func(*args, **kwargs) if out is None else out)
 

@@ -199,7 +199,6 @@ FORMULAS: dict[str, Formula] = {
     "quantized::linear_relu_dynamic": _packed_linear,
     "quantized::linear": _packed_linear,
     "quantized::linear_relu": _packed_linear,
-    "flex_attention": _attention,
     "addmv": _addmm,
     "addbmm": _addmm,
     "baddbmm": _addmm,

@@ -140,8 +140,8 @@ def _infer(func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) 
         sides = [None if t is None else empty_like(t) for t in (args[1], *args[5:7])]
         return tuple(t if m else None for t, m in zip(sides, args[7], strict=True))
     if name == "native_group_norm_backward":  # torch's rule has a gradient of the weight's type
-        sides = [args[1], args[4], args[4]]
-        return tuple(empty_like(t) if m else None for t, m in zip(sides, args[9], strict=True))
+        like = zip((args[1], args[4], args[4]), args[9], strict=True)
+        return tuple(empty_like(t) if m else None for t, m in like)
     out = shortcut(name, func, args, kwargs)
     return laid_out(name, args, func(*args, **kwargs) if out is None else out)
 

@@ -79,6 +79,18 @@ def grouped_queries(x: Tensor) -> Tensor:
     return F.scaled_dot_product_attention(x, x[:, :2], x[:, :2], enable_gqa=True)
 
 
+def derivative(module: nn.Module, x: Tensor) -> Tensor:
+    return torch.func.jvp(module, (x,), (x,))[1]
+
+
+def experts(gate: nn.Module, x: Tensor) -> Tensor:
+    """Rows of the first picture go to 4 experts in equal parts, by one grouped product."""
+    ends = torch.tensor([8, 16, 24, 32], dtype=torch.int32, device=x.device)
+    weights = x.new_zeros(4, 8, 16, dtype=torch.bfloat16)
+    gate(x)
+    return torch._grouped_mm(x[0].bfloat16(), weights, offs=ends)
+
+
 class Frequencies(nn.Module):
     """A spectral layer: 3 channels to 4 at each of 8 x 5 frequencies; its weights are complex."""
 
@@ -146,6 +158,17 @@ CASES = [
     Case("unique values", Does(torch.unique), (8,), 0),
     Case("lists of tensors", Does(lambda x: torch._foreach_add([x, x], 1.0)), (8,), 0),
     Case("compiled", torch.compile(nn.Linear(8, 8)), (8,), 64),
+    # The layer once, and its derivative by weight and by picture.
+    Case("forward derivative", Does(derivative, nn.Linear(8, 8)), (8,), 3 * 64),
+    Case("words", nn.Sequential(nn.Embedding(9, 8), nn.Linear(8, 8)), (5,), 5 * 64),
+    Case("bags of words", nn.Sequential(nn.EmbeddingBag(9, 8), nn.Linear(8, 8)), (5,), 64),
+    Case(
+        "words one-hot",
+        Does(lambda m, x: m(F.one_hot(x, 9).float()), nn.Linear(9, 8)),
+        (5,),
+        5 * 72,
+    ),
+    Case("experts", Does(experts, nn.Linear(8, 4)), (32, 8), 32 * (8 * 4 + 8 * 16)),
     Case("parts of complex numbers", Does(lambda x: torch.complex(x, x).abs()), (8,), 0),
 ]
 
@@ -156,6 +179,12 @@ def test_closed_form(case) -> None:
     report = convarium.measure_cost(case.module, case.size)
     assert (report.macs, report.status) == (case.macs, "exact")
     assert sum(row.macs for row in report.rows) == report.macs
+
+
+@pytest.mark.filterwarnings("ignore")  # torch moves these layers to another library
+def test_a_layer_whose_weight_is_packed_away() -> None:
+    report = convarium.measure_cost(torch.ao.nn.quantized.dynamic.Linear(8, 6), (8,))
+    assert (report.macs, report.status) == (48, "exact")
 
 
 def test_bytes_follow_the_models_own_precision() -> None:

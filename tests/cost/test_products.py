@@ -30,6 +30,11 @@ SAME_FORMULA = {
     "addbmm": "addmm",
     "baddbmm": "addmm",
     "_addmm_activation": "addmm",
+    "_sparse_mm_reduce_impl": "mm",
+    "quantized::linear": "quantized::linear_dynamic",
+    "quantized::linear_relu": "quantized::linear_dynamic",
+    "quantized::linear_dynamic_fp16": "quantized::linear_dynamic",
+    "quantized::linear_relu_dynamic": "quantized::linear_dynamic",
     "_scaled_dot_product_flash_attention": "_scaled_dot_product_flash_attention_for_cpu",
     "_scaled_dot_product_efficient_attention": "_scaled_dot_product_flash_attention_for_cpu",
     "_scaled_dot_product_cudnn_attention": "_scaled_dot_product_flash_attention_for_cpu",
@@ -344,6 +349,8 @@ def test_every_formula_is_proved() -> None:
         *("mkldnn_rnn_layer", "torchvision::deform_conv2d"),
     }
     here = {*MATRICES, *fused, "convolution", "_scaled_dot_product_flash_attention_for_cpu"}
+    here |= {"_sparse_addmm", "sparse_sampled_addmm"}  # in test_sparse.py
+    here |= {"_grouped_mm", "quantized::linear_dynamic", "_cudnn_rnn"}  # in test_rare_products.py
     torchs_own = {name for name in FORMULAS if not name.startswith("mylib")}
     assert torchs_own == here | set(SAME_FORMULA)
     assert set(SAME_FORMULA.values()) <= here

@@ -175,6 +175,22 @@ def in_channels_last() -> nn.Module:
     return double(3, 64).append(nn.Flatten()).to(memory_format=torch.channels_last)
 
 
+def between(*layers: nn.Module) -> nn.Sequential:
+    """Layers that keep 64 maps, after a stem and before a classifier."""
+    head = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
+    return nn.Sequential(nn.Conv2d(3, 64, 3), *layers, *head)
+
+
+BETWEEN = {
+    "dilated depthwise": lambda: between(nn.Conv2d(64, 64, 3, groups=64, dilation=2)),
+    "dilated, depthwise, padded": lambda: between(
+        nn.Conv2d(64, 64, 3, padding=2, groups=64, dilation=2)
+    ),
+    "dilated groups of 8": lambda: between(nn.Conv2d(64, 64, 3, groups=8, dilation=2)),
+    "dilated groups of 32": lambda: between(nn.Conv2d(64, 64, 3, groups=2, dilation=2)),
+    "a slope a channel": lambda: between(nn.PReLU(64)),
+    "group norm": lambda: between(nn.GroupNorm(4, 64)),
+}
 SMALL = {
     "lstm": RowsByLSTM,
     "attention": Attends,
@@ -193,6 +209,17 @@ def test_small_networks_of_rare_layers(name, precision) -> None:
     report = convarium.predict_memory(model, (3, 32, 32), batch_size=2, precision=precision)
     assert report.traced_on == "meta"
     assert report.peak_bytes == pytest.approx(real, rel=0.02)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("name", BETWEEN)
+def test_a_rare_layer_between_common_ones(name, precision) -> None:
+    """Four pictures: the rare layer is then the peak, on any number of threads."""
+    model = BETWEEN[name]()
+    optimizer = OPTIMIZERS["sgd"](model.parameters())
+    real = real_peak(model, torch.rand(4, 3, 32, 32), optimizer, precision)
+    report = convarium.predict_memory(model, (3, 32, 32), batch_size=4, precision=precision)
+    assert report.peak_bytes == pytest.approx(real, rel=0.01)
 
 
 class NotByShapesAlone(RowsByLSTM):

@@ -29,6 +29,15 @@ class PlainMode(TorchDispatchMode):
             cls._plain = vars(cls)["__torch_dispatch__"]
             cls._hidden = torch._disable_dynamo(cls._plain, recursive=True)
 
+    def in_parts(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What `func` gives, taken apart into the operators below autograd, which this mode meets.
+
+        Under `torch.inference_mode` torch hands over "linear" or "conv2d" whole: it leaves the
+        layers out that take them apart.
+        """
+        with self:
+            return func.decompose(*args, **kwargs)
+
     def __enter__(self) -> Any:
         kind, loaded = type(self), "torch._dynamo" in sys.modules
         kind.__torch_dispatch__ = kind._hidden if loaded else kind._plain  # type: ignore

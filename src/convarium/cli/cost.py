@@ -31,7 +31,8 @@ def cost(
             "--input",
             metavar="CxHxW",
             help="Channels, height, width in pixels, or other sides of one sample, such as "
-            "3x16x112x112 of a video; each network's native size when left out.",
+            "3x16x112x112 of a video, 784 of a vector, 128 of words; each network's native size "
+            "when left out.",
         ),
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Pictures at once.")] = 1,
@@ -122,9 +123,9 @@ def cost(
         others = (out, training, depth, sort, top, columns, max_batch, optimizer)
         if form not in (None, "table", "json") or any(others):
             raise UsageError(
-                "--predict-time goes with --input, --batch, --threads and --json alone."
+                "--predict-time goes with --input, --batch, --threads, --precision and --json only."
             )
-        _predict(names, size, batch, threads, as_json=as_json or form == "json")
+        _predict(names, size, batch, threads, precision, as_json=as_json or form == "json")
         return
     if threads is not None:
         raise UsageError("--threads goes with --predict-time: what is counted has no threads.")
@@ -135,15 +136,14 @@ def cost(
 
     from convarium.cost.listing import View
     from convarium.cost.peaks import with_peaks
-    from convarium.cost.sources import find
+    from convarium.cost.sources import distinct, find
     from convarium.cost.step import Step
 
     step = Step(training, optimizer or "sgd", precision)
     view = View(depth, sort, top, columns)
     view.check(several=len(names) > 1)
     with prints_to_stderr():
-        sources = [find(name, size[0] if size else None) for name in dict.fromkeys(names)]
-        sources = list({source.name: source for source in sources}.values())
+        sources = distinct(find(name, size[0] if size else None) for name in dict.fromkeys(names))
         if limit is not None:
             text = fits_text([source.fit(size, limit, step) for source in sources], chosen)
         else:
@@ -165,6 +165,7 @@ def _predict(
     size: tuple[int, ...] | None,
     batch: int,
     threads: int | None,
+    precision: str,
     *,
     as_json: bool,
 ) -> None:
@@ -173,14 +174,14 @@ def _predict(
     from convarium.cli.output import print_json
     from convarium.cost.latency.predict import predict
     from convarium.cost.latency.store import kept
-    from convarium.cost.sources import find
+    from convarium.cost.sources import distinct, find
     from convarium.machine import Plan
     from convarium.machine.describe import available_cores
 
-    plan = Plan(threads or available_cores())
+    plan = Plan(threads or available_cores(), precision=precision)
     known = kept(plan)
     with prints_to_stderr():
-        sources = [find(name, size[0] if size else None) for name in dict.fromkeys(names)]
+        sources = distinct(find(name, size[0] if size else None) for name in dict.fromkeys(names))
         found = [
             predict(one.model, one.sized(size), known.model, name=one.name, batch_size=batch)
             for one in sources
@@ -193,7 +194,7 @@ def _predict(
 
 
 def parse_size(text: str) -> tuple[int, ...]:
-    """(channels, height, width) of a text such as "3x224x224"; two to four sides of a sample.
+    """(channels, height, width) of a text such as "3x224x224"; one to four sides of a sample.
 
     Raises:
         UsageError: it has another form.
@@ -201,6 +202,6 @@ def parse_size(text: str) -> tuple[int, ...]:
     >>> parse_size("3x224x224")
     (3, 224, 224)
     """
-    if re.fullmatch(r"[1-9]\d{0,4}(x[1-9]\d{0,4}){1,3}", text.lower()) is None:
+    if re.fullmatch(r"[1-9]\d{0,4}(x[1-9]\d{0,4}){0,3}", text.lower()) is None:
         raise UsageError(f"--input {text!r} is not CHANNELSxHEIGHTxWIDTH, such as 3x224x224.")
     return tuple(map(int, text.lower().split("x")))

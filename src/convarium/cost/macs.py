@@ -28,7 +28,18 @@ _COPIES = """
     logspace tril_indices triu_indices replication_pad1d reflection_pad3d _unique _unique2
     unique_dim unique_consecutive unique_dim_consecutive embedding_renorm
     _embedding_bag_forward_only bartlett_window blackman_window hamming_window hann_window
-    kaiser_window _resize_output record_stream
+    kaiser_window _resize_output record_stream index_copy shallow_copy_data lift_fresh_copy
+    alias_copy detach_copy expand_copy permute_copy select_copy slice_copy split_copy t_copy
+    transpose_copy unbind_copy unsqueeze_copy squeeze_copy view_copy as_strided_copy unfold_copy
+    diagonal_copy _reshape_alias_copy split_with_sizes_copy narrow_copy view_as_real_copy
+    view_as_complex_copy to_mkldnn mkldnn_reorder_conv2d_weight mkldnn_reorder_conv3d_weight
+    _to_sparse _to_sparse_csr _to_sparse_csc _to_sparse_bsr _to_sparse_bsc _coalesce sparse_mask
+    _sparse_coo_tensor_with_dims_and_tensors copy_sparse_to_sparse
+    _convert_indices_from_coo_to_csr _convert_indices_from_csr_to_coo sparse_resize
+    sparse_resize_and_clear _nnz _coalesced is_coalesced sparse_dim dense_dim _indices _values
+    _efficientzerotensor _new_zeros_with_same_feature_meta _make_dual_copy is_same_size
+    _has_same_storage_numel is_set_to is_pinned _validate_sparse_coo_tensor_args
+    _validate_compressed_sparse_indices
     """
 _NORMALISATIONS = """
     native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_functional
@@ -42,7 +53,7 @@ _NORMALISATIONS = """
     batch_norm_elemt batch_norm_stats batch_norm_update_stats batch_norm_gather_stats
     batch_norm_gather_stats_with_counts renorm softmax log_softmax _masked_softmax native_norm dist
     _logcumsumexp cummax cummin _cummax_helper _cummin_helper _aminmax nanmedian prod trace
-    count_nonzero _pdist_forward
+    count_nonzero _pdist_forward _sparse_softmax _sparse_log_softmax _sparse_sum _sparse_csr_sum
     """
 _POOLS = """
     max_pool2d_with_indices max_pool3d_with_indices avg_pool1d avg_pool2d avg_pool3d
@@ -55,13 +66,17 @@ _POOLS = """
     _upsample_nearest_exact1d _upsample_nearest_exact3d _upsample_lanczos2d_aa
     _grid_sampler_2d_cpu_fallback
     torchvision::roi_align torchvision::roi_pool torchvision::ps_roi_align torchvision::ps_roi_pool
-    torchvision::nms
+    torchvision::nms mkldnn_max_pool2d mkldnn_max_pool3d mkldnn_adaptive_avg_pool2d
+    quantized_max_pool1d quantized_max_pool2d quantized_max_pool3d
     """
 _ELEMENTWISE = """
     hardswish floor_divide bincount histc histogram isin allclose complex polar linalg_cross
     _conj_physical _add_relu _prelu_kernel rrelu_with_noise rrelu_with_noise_functional
     log_sigmoid_forward celu elu mish softplus softshrink hardshrink hardsigmoid hardtanh threshold
     relu gelu leaky_relu _masked_scale masked_fill where heaviside copysign xlogy isnan isinf abs
+    gcd lcm glu_jvp _functional_assert_scalar _functional_sym_constrain_range
+    _functional_sym_constrain_range_for_size _histogramdd_bin_edges _histogramdd_from_bin_cts
+    _histogramdd_from_bin_tensors
     add sub rsub mul div remainder eq ne lt le gt ge bitwise_and bitwise_or bitwise_xor
     bitwise_left_shift bitwise_right_shift clone sum promote_types _transform_bias_rescale_qkv
     _assert_async _assert_scalar _assert_tensor_metadata _functional_assert_async _print
@@ -76,16 +91,18 @@ _GATES = "_thnn_fused_lstm_cell _thnn_fused_gru_cell native_dropout _fused_dropo
 _RANDOM = """
     bernoulli rand randn rand_like randn_like randint randint_like randperm random uniform normal
     normal_functional log_normal multinomial exponential geometric cauchy poisson binomial
+    _sample_dirichlet _standard_gamma
     """
 _NO_MACS = set(f"{_COPIES} {_NORMALISATIONS} {_POOLS} {_ELEMENTWISE} {_GATES} {_RANDOM}".split())
-_EACH = "_foreach_"  # torch's element-wise work on lists of tensors
+# torch's element-wise work on lists of tensors; what processes send each other.
+_FREE = ("_foreach_", "c10d::", "_c10d_functional::")
 
 
 def count_products(op: Op) -> Iterable[Product] | None:
     """The products of one operator call; None when no formula knows the operator."""
     if op.name in FORMULAS:
         return FORMULAS[op.name](op)
-    known = op.nature != "other" or op.name in _NO_MACS or op.name.startswith(_EACH)
+    known = op.nature != "other" or op.name in _NO_MACS or op.name.startswith(_FREE)
     return () if known else None
 
 

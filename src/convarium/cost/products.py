@@ -11,6 +11,7 @@ from math import prod
 from typing import NamedTuple
 
 from convarium.trace import Op, TensorSpec
+from convarium.trace.sparse import SparseSpec
 
 
 class Product(NamedTuple):
@@ -25,7 +26,7 @@ class Product(NamedTuple):
         return self.macs * sum(operand.grad for operand in self.operands)
 
 
-Formula = Callable[[Op], Iterable[Product]]
+Formula = Callable[[Op], Iterable[Product] | None]
 
 
 def _convolution(op: Op) -> list[Product]:
@@ -44,18 +45,55 @@ def _deform_conv(op: Op) -> list[Product]:
     return [Product(out.shape[0] * prod(out.shape[2:]) * prod(weight.shape), (picked, weight))]
 
 
-def _matrix(left: TensorSpec, right: TensorSpec) -> list[Product]:
-    """Matrices, stacks of matrices, or a matrix and a vector."""
+def _matrix(left: TensorSpec, right: TensorSpec) -> list[Product] | None:
+    """Matrices, stacks of matrices, or a matrix and a vector; one may be sparse.
+
+    A sparse one multiplies with each value that it stores. Of two, nobody knows which values meet.
+    """
+    if isinstance(right, SparseSpec):
+        if isinstance(left, SparseSpec):
+            return None
+        return [Product(right.values * left.shape[-2], (left, right))]
     columns = right.shape[-1] if len(right.shape) > 1 else 1
-    return [Product(prod(left.shape) * columns, (left, right))]
+    return [Product(left.values * columns, (left, right))]
 
 
-def _mm(op: Op) -> list[Product]:
+def _mm(op: Op) -> list[Product] | None:
     return _matrix(op.args[0], op.args[1])
 
 
-def _addmm(op: Op) -> list[Product]:
+def _addmm(op: Op) -> list[Product] | None:
     return _matrix(op.args[1], op.args[2])
+
+
+def _sampled(op: Op) -> list[Product]:
+    """A product of two matrices, at the places alone that a sparse one stores."""
+    places, left, right = op.args[:3]
+    return [Product(places.values * left.shape[-1], (left, right))]
+
+
+def _grouped_mm(op: Op) -> list[Product]:
+    """Groups of rows, each with a matrix of its own, as of experts: (R, K) x (G, K, N).
+
+    Or groups of columns, (G, M, K) x (K, C), or of the terms that are summed, (M, K) x (K, N).
+    """
+    left, right = op.args[:2]
+    by_columns = len(left.shape) > len(right.shape)
+    macs = left.shape[-2] * right.values if by_columns else left.values * right.shape[-1]
+    return [Product(macs, (left, right))]
+
+
+def _packed_linear(op: Op) -> list[Product]:
+    """A linear layer whose quantised weight is packed away: x (..., K), output (..., N)."""
+    x, out = op.args[0], op.outputs[0]
+    return [Product(prod(x.shape) * out.shape[-1], (x,))]
+
+
+def _cudnn_rnn(op: Op) -> list[Product]:
+    """All layers and directions on a GPU: x of T times N rows, each weight used once a row."""
+    x, weights = op.args[0], op.args[1]
+    rows = prod(x.shape[:-1])
+    return [Product(rows * prod(w.shape), (x, w)) for w in weights if len(w.shape) == 2]
 
 
 def _outer(op: Op) -> list[Product]:
@@ -151,6 +189,16 @@ FORMULAS: dict[str, Formula] = {
     "_int_mm": _mm,
     "_scaled_mm": _mm,
     "addmm": _addmm,
+    "_sparse_addmm": _addmm,
+    "_sparse_mm_reduce_impl": _mm,
+    "sparse_sampled_addmm": _sampled,
+    "_grouped_mm": _grouped_mm,
+    "_cudnn_rnn": _cudnn_rnn,
+    "quantized::linear_dynamic": _packed_linear,
+    "quantized::linear_dynamic_fp16": _packed_linear,
+    "quantized::linear_relu_dynamic": _packed_linear,
+    "quantized::linear": _packed_linear,
+    "quantized::linear_relu": _packed_linear,
     "addmv": _addmm,
     "addbmm": _addmm,
     "baddbmm": _addmm,

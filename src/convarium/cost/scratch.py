@@ -74,6 +74,19 @@ def _mean(args: tuple[Any, ...], out: Any) -> int:
     return out.nbytes + (4 * (x.numel() + out.numel()) if x.dtype in _HALVES else 0)
 
 
+def _sum(args: tuple[Any, ...], out: Any) -> int:
+    """As a mean, where half floats are summed over axes apart from each other.
+
+    `should_use_acc_buffer` in ReduceOps.cpp says so of a tensor that lies in its axes' order.
+    """
+    x = args[0]
+    if len(args) < 2 or not args[1]:
+        return out.nbytes
+    summed = {axis % x.dim() for axis in args[1]}
+    runs = sum(axis in summed and axis + 1 not in summed for axis in range(x.dim()))
+    return _mean(args, out) if runs > 1 else out.nbytes
+
+
 def _layer_norm(args: tuple[Any, ...], out: Any) -> int:
     return sum(t.nbytes for t in tensors(out)) + _contiguous(args[0])
 
@@ -136,6 +149,7 @@ SCRATCH: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
     "mm": _product,
     "bmm": _product,
     "mean": _mean,
+    "sum": _sum,
     "native_layer_norm": _layer_norm,
     "native_layer_norm_backward": _layer_norm_backward,
     "native_batch_norm_backward": _batch_norm_backward,

@@ -7,9 +7,9 @@ import inspect
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,14 @@ from convarium import catalog
 from convarium.cost.memory_fit import BatchFit, fit_of
 from convarium.cost.report import CostReport, cost_of
 from convarium.cost.step import Step
-from convarium.errors import ConvariumError, InputError, MissingExtraError, UsageError, unknown_name
+from convarium.errors import (
+    ConvariumError,
+    InputError,
+    MissingExtraError,
+    UsageError,
+    times,
+    unknown_name,
+)
 from convarium.facts import model_facts
 from convarium.nets.build import build
 
@@ -34,12 +41,14 @@ class Source:
     """A network to price: `input_size` is the one it is made for, None where nobody says.
 
     `mode` is the forward pass that holds all of it, None for what follows from training or not.
+    `path` is the file it came from, if any.
     """
 
     name: str
     model: nn.Module
     input_size: tuple[int, ...] | None
     mode: str | None = None
+    path: Path | None = None
 
     def cost(
         self, input_size: tuple[int, ...] | None, *, batch_size: int, training: bool
@@ -68,11 +77,16 @@ class Source:
         """`input_size`, or the network's own when it is None.
 
         Raises:
-            UsageError: neither is known.
+            UsageError: neither is known, or it has fewer sides than the network's own.
         """
         size = input_size or self.input_size
         if size is None:
             raise UsageError(f"{self.name} does not say its input. Add --input 3x224x224.")
+        if len(size) < len(self.input_size or ()):
+            raise UsageError(
+                f"{self.name} takes {len(self.input_size or ())} sides, such as "
+                f"{times(self.input_size or ())}, not {times(size)}."
+            )
         return size
 
 
@@ -90,6 +104,8 @@ def find(word: str, channels: int | None = None, *, values: bool = False) -> Sou
         MissingExtraError: the library that has it is not installed.
     """
     kind, colon, name = word.rpartition(":")
+    if not colon and word.endswith(".py"):
+        raise UsageError(f"{word} is a file: name its function too, {word}:function.")
     if not colon:
         return _own(word, channels, "cpu" if values else "meta")
     if kind == "torchvision":
@@ -99,6 +115,22 @@ def find(word: str, channels: int | None = None, *, values: bool = False) -> Sou
     if kind.endswith(".py"):
         return _file(Path(kind), name)
     raise UsageError(f"{word!r} names no network. Write {_FORMS}.")
+
+
+def distinct(sources: Iterable[Source]) -> list[Source]:
+    """Each network once, in order: the same may have been named twice, as an alias.
+
+    Functions of one name in files of one name are told apart by the path.
+    """
+    found: dict[str, Source] = {}
+    for source in sources:
+        known = found.get(source.name)
+        if known is None or source.path == known.path:
+            found.setdefault(source.name, source)
+        else:
+            word = f"{source.path}:{source.name.rpartition(':')[2]}"
+            found.setdefault(word, replace(source, name=word))
+    return list(found.values())
 
 
 def _own(word: str, channels: int | None, device: str) -> Source:
@@ -170,11 +202,11 @@ def _file(path: Path, name: str) -> Source:
         if not callable(make):
             known = [n for n, value in vars(module).items() if _is_own(value, module)]
             raise unknown_name(f"function of {path}", name, known)
-        made: Any = make()
+        made: Any = make if isinstance(make, nn.Module) else make()
     if not isinstance(made, nn.Module):
         kind = type(made).__name__
         raise InputError(f"{path}:{name} gives {kind}; it must give a torch.nn.Module.")
-    return Source(f"{path.name}:{name}", made, getattr(made, "input_size", None))
+    return Source(f"{path.name}:{name}", made, getattr(made, "input_size", None), path=path)
 
 
 def _is_own(value: Any, module: Any) -> bool:

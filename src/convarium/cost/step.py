@@ -18,6 +18,7 @@ from torch.nn.functional import cross_entropy
 
 from convarium.cost.workspace import cpu_workspace
 from convarium.errors import ConvariumError, InputError, unknown_name
+from convarium.machine.plan import set_mode
 from convarium.trace.arguments import tensors_in
 from convarium.trace.attempts import WAYS, fake_tensors, first_way, of_some_kind
 from convarium.trace.keepsake import Members
@@ -103,7 +104,8 @@ class StepRun:
         kind: torch.dtype = torch.float32,
     ) -> None:
         bare = way == "meta"
-        self.model = twin_of(model, shell_like if bare else _real_like).train(mode == "train")
+        self.model = twin_of(model, shell_like if bare else _real_like)
+        set_mode(self.model, training=mode == "train")
         self.step = step
         self.inputs = [_zeros(shape, kind, bare=bare)]
         if step.training:

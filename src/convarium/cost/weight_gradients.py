@@ -50,6 +50,11 @@ class Call(NamedTuple):
         return 1 < self.groups == self.weight.shape[0] and self.weight.shape[1] == 1
 
     @property
+    def is_dilated(self) -> bool:
+        """Its taps are apart along some axis."""
+        return max(self.dilation) > 1
+
+    @property
     def is_wide(self) -> bool:
         """Of a depthwise kernel: too wide, or the map too small, for oneDNN's own."""
         sides = zip(self.weight.shape[2:], self.x.shape[2:], strict=True)
@@ -123,13 +128,14 @@ def _has_no_kernel(call: Call) -> bool:
         return False
     reach = [d * (k - 1) + 1 for d, k in zip(call.dilation, kernel, strict=True)]
     over = [r > n for r, n in zip(reach, call.x.shape[2:], strict=True)]
-    if any(over) and max(call.dilation) > 1:  # a dilated kernel reaches over the map
+    if any(over) and call.is_dilated:  # a dilated kernel reaches over the map
         return True
     if call.is_depthwise:
-        return call.is_wide
+        return call.is_wide or call.is_dilated
     deep = len(over) == 3 and over[0]
     uneven = call.groups > 1 and bool(outputs % 8 or call.weight.shape[1] % 8)
-    return not call.is_half and (deep or uneven or kernel[-1] > _WIDEST)
+    spread = call.groups > 1 and call.is_dilated and bool(outputs % BLOCK)
+    return not call.is_half and (deep or uneven or spread or kernel[-1] > _WIDEST)
 
 
 def padded(channels: int, block: int = BLOCK) -> int:

@@ -52,6 +52,7 @@ class _Conv(NamedTuple):
     that the kernel takes maps as they lie; `moved` are then the copies of the other operands into
     channels last. `packed` is the weight's gradient in blocks of each group's channels, `sums` what
     it takes in bfloat16; `product` what it takes where oneDNN unfolds the input instead, else 0.
+    `alone`: depthwise and dilated, for which oneDNN has no kernel and takes maps as they lie.
     """
 
     x: int
@@ -66,6 +67,7 @@ class _Conv(NamedTuple):
     packed: int = 0
     sums: int = 0
     product: int = 0
+    alone: bool = False
 
 
 def _read(x: Tensor, weight: Tensor, rest: Sequence[Any], y: Tensor | None = None) -> _Conv:
@@ -101,6 +103,7 @@ def _read(x: Tensor, weight: Tensor, rest: Sequence[Any], y: Tensor | None = Non
         packed=copied if transposed else packed_bytes(call),
         sums=2 * copied if transposed and half else sums_bytes(call),
         product=0 if transposed else unfolded_bytes(call),
+        alone=call.is_depthwise and call.is_dilated and not transposed,
     )
 
 
@@ -153,7 +156,7 @@ def _backward(conv: _Conv, out: Sequence[Tensor | None]) -> int:
         return gx + gw * (2 if conv.lasts else 1) + conv.columns
     most = 0
     if gx:
-        copies = 3 if conv.half or conv.strided else 2
+        copies = 3 if (conv.half or conv.strided) and not conv.alone else 2
         most = max(conv.y + conv.weight + max(conv.x, gx), copies * gx)
     if gw:
         inner = conv.y + conv.x_for_weight + conv.packed + conv.sums

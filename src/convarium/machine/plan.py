@@ -97,13 +97,22 @@ class Plan:
         return torch.channels_last if self.layout == "channels_last" else torch.contiguous_format
 
 
+def set_mode(model: nn.Module, *, training: bool) -> None:
+    """Puts a network into train or eval mode; one of torch.export stays in that of its export."""
+    try:
+        model.train(training)
+    except NotImplementedError:  # its graph has the mode built in
+        for module in model.modules():
+            module.training = training
+
+
 @contextmanager
 def answering(*models: nn.Module) -> Iterator[None]:
     """Within, the networks are in eval mode and no gradients are kept; then as they were."""
     modes = {module: module.training for model in models for module in model.modules()}
     try:
         for model in models:
-            model.eval()
+            set_mode(model, training=False)
         with torch.no_grad():
             yield
     finally:

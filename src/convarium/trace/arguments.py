@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from convarium.trace.rows import TensorSpec
+from convarium.trace.sparse import SPARSE, sparse_spec
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -98,9 +99,11 @@ def spec(tensor: Tensor) -> TensorSpec:
     """Shape, element size and gradient flag of a tensor.
 
     Raises:
-        RuntimeError: it is nested, and so has no one shape.
+        RuntimeError: it is nested, and so has no one shape; or sparse, without values.
     """
     if tensor.is_nested:
         raise RuntimeError("a nested tensor has no one shape to count by; pad it instead")
     grad = tensor.requires_grad and torch.is_grad_enabled()
+    if tensor.layout in SPARSE:
+        return sparse_spec(tensor, grad=grad)
     return TensorSpec(tuple(tensor.shape), tensor.element_size(), grad)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -16,6 +17,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.parameter import is_lazy
 
 from convarium.errors import ConvariumError, InputError, UsageError, times
+from convarium.machine.plan import set_mode
 from convarium.trace.keepsake import Members, left_alone, members
 from convarium.trace.rows import TraceRow
 from convarium.trace.tracer import TraceError, trace
@@ -57,19 +59,33 @@ def trace_anyhow(
     def attempt(way: str, has: Members) -> list[TraceRow]:
         _set_mode(model, has, training=mode == "train")
         with _plain_attention() if way != device else nullcontext():
-            return _trace_by(way, model, has, shape, grad)
+            return _trace_by(way, model, has, shape, grad)[0]
 
     return first_way(attempt, model, shape, WAYS if device == "meta" else [device])
 
 
 def _set_mode(model: nn.Module, has: Members, *, training: bool) -> None:
-    """As `train()`, which takes a tenth of a count; by it where a module has one of its own."""
+    """As `train()`, which takes a tenth of a count; by it where one is a module's own."""
     modules = has.modules.values()
     if all(type(m).train is nn.Module.train and "train" not in vars(m) for m in modules):
         for module in modules:
             vars(module)["training"] = training
     else:
-        model.train(training)
+        set_mode(model, training=training)
+
+
+def picture_kind(model: nn.Module, shape: tuple[int, ...]) -> torch.dtype:
+    """The type of the values that `model` takes, as `trace_anyhow` finds it; errors are the same.
+
+    Args:
+        model: any module that takes one picture; it is run in its own mode.
+        shape: of that picture, with the batch: (N, C, H, W).
+    """
+
+    def attempt(way: str, has: Members) -> torch.dtype:
+        return _trace_by(way, model, has, shape, False)[1]
+
+    return first_way(attempt, model, shape, WAYS)[0]
 
 
 def first_way(
@@ -101,7 +117,7 @@ def first_way(
         raise InputError(f"{kind} cannot be counted: a lazy layer has no shape. Run it once first.")
     for way in ways:
         try:
-            with random_state_kept(), _room_for_hooks(), left_alone(has):
+            with random_state_kept(), _room_for_hooks(), left_alone(has), _any_caller():
                 return attempt(way, has), way
         except ConvariumError:
             raise
@@ -125,6 +141,8 @@ def _sentence(model: nn.Module, shape: tuple[int, ...], error: TraceError) -> st
     return text
 
 
+# What tables and indices say of values with a fraction, on meta and on the CPU.
+_WHOLE_WANTED = ("Long, Int", "long or int", "LongTensor", "must be long, int", "int32/int64")
 _ONE_VALUE = "more than 1 value per channel"  # a batch norm in training
 
 # What a module itself raises that looks for keys, pairs or targets in a picture.
@@ -136,7 +154,14 @@ def _words(error: BaseException | None) -> str:
     words = " ".join(str(error).split())
     if isinstance(error, SystemExit):
         return f"it ends the program ({type(error).__name__} {words})"
+    if over := re.search(r"HigherOrderOperator '?(\w+)", words):
+        return f"it calls torch's {over[1]}, an operator over functions that no trace looks into"
     return words if " " in words else f"{type(error).__name__} {words}".rstrip()
+
+
+def _any_caller() -> torch.inference_mode:
+    """Within, tensors can have gradients, though the caller may be in inference mode."""
+    return torch.inference_mode(False)
 
 
 @contextmanager
@@ -163,15 +188,16 @@ def _plain_attention() -> Iterator[None]:
 
 def _trace_by(
     way: str, model: nn.Module, has: Members, shape: tuple[int, ...], grad: bool
-) -> list[TraceRow]:
+) -> tuple[list[TraceRow], torch.dtype]:
+    """The rows, and the type of the picture's values."""
     device = "cpu" if way == "fake" else way
 
-    def attempt(kind: torch.dtype) -> list[TraceRow]:
+    def attempt(kind: torch.dtype) -> tuple[list[TraceRow], torch.dtype]:
         try:
             picture = torch.zeros(shape, dtype=kind, device=device)
         except (RuntimeError, AssertionError) as error:  # no such device, or no room on it
             raise TraceError("") from error
-        return trace(model, picture, grad=grad, has=has)
+        return trace(model, picture, grad=grad, has=has), kind
 
     with fake_tensors() if way == "fake" else nullcontext():
         return of_some_kind(attempt, model)
@@ -182,6 +208,7 @@ def of_some_kind(attempt: Callable[[torch.dtype], _Got], model: nn.Module) -> _G
 
     That is the type of its first parameter with a fraction. Where that one is complex the picture
     may be real all the same, as in networks that go through the frequencies: it is tried first.
+    Where a table of embeddings asks for whole numbers it is given zeros of those, as words.
 
     Raises:
         TraceError: it fails for each.
@@ -191,7 +218,12 @@ def of_some_kind(attempt: Callable[[torch.dtype], _Got], model: nn.Module) -> _G
     if kind.is_complex:
         with suppress(TraceError):
             return attempt(kind.to_real())
-    return attempt(kind)
+    try:
+        return attempt(kind)
+    except TraceError as error:
+        if not any(words in str(error.__cause__) for words in _WHOLE_WANTED):
+            raise
+    return attempt(torch.int64)
 
 
 @contextmanager

@@ -81,6 +81,8 @@ class Ledger(PlainMode):
     ) -> Any:
         if func is torch.ops.prim.device.default:
             return CPU
+        if torch.is_inference_mode_enabled() and func._can_decompose():
+            return self.in_parts(func, args, kwargs or {})
         name, nature, *_ = operator(func)
         if self._met is not None:
             self._met(name, nature)
@@ -137,6 +139,9 @@ def _infer(func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     if name == "native_layer_norm_backward":
         sides = [None if t is None else empty_like(t) for t in (args[1], *args[5:7])]
         return tuple(t if m else None for t, m in zip(sides, args[7], strict=True))
+    if name == "native_group_norm_backward":  # torch's rule has a gradient of the weight's type
+        like = zip((args[1], args[4], args[4]), args[9], strict=True)
+        return tuple(empty_like(t) if m else None for t, m in like)
     out = shortcut(name, func, args, kwargs)
     return laid_out(name, args, func(*args, **kwargs) if out is None else out)
 
@@ -158,6 +163,8 @@ class RealLedger(Ledger):
     ) -> Any:
         if func.namespace == "prim":
             return func(*args, **(kwargs or {}))
+        if torch.is_inference_mode_enabled() and func._can_decompose():
+            return self.in_parts(func, args, kwargs or {})
         name, nature, *_ = operator(func)
         if self._met is not None:
             self._met(name, nature)

@@ -22,6 +22,11 @@ class TensorSpec:
         self.shape, self.itemsize, self.grad = shape, itemsize, grad
 
     @property
+    def values(self) -> int:
+        """How many values it has."""
+        return prod(self.shape)
+
+    @property
     def nbytes(self) -> int:
         """Bytes of the tensor when it is stored densely."""
         return self.itemsize * prod(self.shape)

@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from convarium.trace.sparse import SPARSE, refuse_sparse
+
 CPU = torch.device("cpu")
 META = torch.device("meta")
 _in_kernel = False
@@ -42,7 +44,13 @@ def shell(meta: Tensor, *, requires_grad: bool = False) -> Tensor:
 
 
 def shell_like(value: Tensor) -> Tensor:
-    """A new shell with the shape, strides, type and gradient flag of `value`."""
+    """A new shell with the shape, strides, type and gradient flag of `value`.
+
+    Raises:
+        RuntimeError: it is sparse.
+    """
+    if value.layout in SPARSE:
+        refuse_sparse()
     twin = torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=META)
     return shell(twin, requires_grad=value.requires_grad)
 

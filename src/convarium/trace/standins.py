@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from convarium.trace.arguments import replace
+from convarium.trace.sparse import SPARSE, refuse_sparse
 
 # Where a product has its weight and its bias.
 _OPERANDS = {"convolution": (1, 2), "addmm": (2, 0), "mm": (1, None)}
@@ -85,6 +86,8 @@ class StandIns:
 
     def _twin(self, value: Tensor) -> Tensor:
         """Empty on meta, zeros for one that has no values, a copy elsewhere."""
+        if value.layout in SPARSE and self._device.type == "meta":
+            refuse_sparse()
         if self._device.type != "meta" and value.device.type != "meta":
             return value.detach().to(self._device, copy=True)
         twin = torch.empty_strided(

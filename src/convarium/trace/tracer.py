@@ -127,6 +127,8 @@ class _Tracer(PlainMode):
         name, nature, writes, at, aside = operator(func)
         if aside:
             return func(*args, **kwargs)
+        if torch.is_inference_mode_enabled() and func._can_decompose():
+            return self.in_parts(func, args, kwargs)
         users = given(at, args, kwargs)
         specs = self._gradients.specs(users)
         told = filled(at, args, kwargs, specs)
@@ -174,7 +176,7 @@ class _Tracer(PlainMode):
         if not outputs:
             return
         row.output_shape = tuple(outputs[0].shape)
-        row.output_bytes = sum(t.element_size() * t.numel() for t in outputs)
+        row.output_bytes = sum([spec(t).nbytes for t in outputs])
         field = self._fields.of(outputs[0])
         if field is not None:
             seen = field.seen

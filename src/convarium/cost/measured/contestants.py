@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from convarium.cost.sources import Source, find
+from convarium.cost.sources import Source, distinct, find
 from convarium.errors import ConvariumError, ExhaustedError, InputError, UsageError, unknown_name
 from convarium.facts import model_facts
-from convarium.machine import Plan
-from convarium.trace import trace_anyhow
+from convarium.machine import Plan, answering
+from convarium.trace.attempts import picture_kind
 
 LIBRARIES = ("torchvision", "timm")
 
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """A network to time. `base` is the contestant whose time its own is held against."""
+    """A network to time. `base` is the contestant whose time its own is held against.
+
+    `kind` is the type of the values it takes: whole numbers where it looks words up.
+    """
 
     name: str
     model: nn.Module
     input_size: tuple[int, ...]
     base: str
+    kind: torch.dtype = torch.float32
 
     def forward(self, plan: Plan, batch: int) -> Callable[[], object]:
         """One pass over `batch` random pictures, to its end; input and output stay there."""
-        images = plan.move(torch.rand(batch, *self.input_size))
+        images = plan.move(torch.rand(batch, *self.input_size).to(self.kind))
         plan.place(self.model)
 
         def run() -> Tensor:
@@ -65,10 +69,9 @@ def contestants(
             raise unknown_name("library", library, LIBRARIES)
     found: dict[str, Contestant] = {}
     first = ""
-    for word in dict.fromkeys(words):
-        one = _contestant(
-            find(word, input_size[0] if input_size else None, values=True), input_size
-        )
+    channels = input_size[0] if input_size else None
+    for source in distinct(find(word, channels, values=True) for word in dict.fromkeys(words)):
+        one = _contestant(source, input_size)
         first = first or one.name
         found.setdefault(one.name, _based(one, first))
         for peer in _peers(one.name, against, tell):
@@ -79,7 +82,7 @@ def contestants(
 
 
 def _based(one: Contestant, base: str) -> Contestant:
-    return Contestant(one.name, one.model, one.input_size, base)
+    return replace(one, base=base)
 
 
 def _contestant(source: Source, input_size: tuple[int, ...] | None) -> Contestant:
@@ -90,8 +93,9 @@ def _contestant(source: Source, input_size: tuple[int, ...] | None) -> Contestan
         raise InputError(
             f"{source.name} lies on the meta device, without values. Build it on the CPU."
         )
-    trace_anyhow(source.model, (1, *size))  # says in one sentence what it cannot take
-    return Contestant(source.name, source.model, tuple(size), source.name)
+    with answering(source.model):  # says in one sentence what it cannot take
+        kind = picture_kind(source.model, (1, *size))
+    return Contestant(source.name, source.model, tuple(size), source.name, kind)
 
 
 def _peers(name: str, against: Sequence[str], tell: Callable[[str], None]) -> list[str]:

@@ -239,3 +239,38 @@ def test_refusals_are_one_sentence(module, words) -> None:
         convarium.measure_cost(module, (8,))
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+class _InTrainingAlone(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            return self.conv(x)
+        return x
+
+
+class _AlwaysTraining(_InTrainingAlone):
+    def train(self, mode: bool = True) -> _AlwaysTraining:
+        return super().train(True)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of torch.jit
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize(
+    ("build", "in_eval"),
+    [
+        (_InTrainingAlone, 0),
+        (lambda: torch.jit.script(_InTrainingAlone()), 0),
+        (_AlwaysTraining, 6 * 6 * 4 * 27),
+    ],
+    ids=["plain", "scripted", "own train()"],
+)
+def test_a_module_is_counted_in_the_mode_asked_for(build, in_eval: int, before: bool) -> None:
+    model = build().train(before)
+    was = model.training
+    assert convarium.measure_cost(model, (3, 8, 8)).macs == in_eval
+    assert convarium.measure_cost(model, (3, 8, 8), training=True).macs == 6 * 6 * 4 * 27
+    assert model.training == was

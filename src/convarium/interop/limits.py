@@ -36,11 +36,13 @@ def without_limit() -> Iterator[None]:
     most, hard = resource.getrlimit(resource.RLIMIT_AS)
     before = _address_space()
     resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
-    yield
-    if most != resource.RLIM_INFINITY:
-        most += _address_space() - before
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+    try:
+        yield
+    finally:
+        if most != resource.RLIM_INFINITY:
+            most += _address_space() - before
+            most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (most, hard))
 
 
 def _address_space() -> int:

@@ -65,13 +65,20 @@ def trace_anyhow(
 
 
 def _set_mode(model: nn.Module, has: Members, *, training: bool) -> None:
-    """As `train()`, which takes a tenth of a count; by it where one is a module's own."""
+    """As `train()`, which takes a tenth of a count; by it where any module has a way of its own."""
     modules = has.modules.values()
-    if all(type(m).train is nn.Module.train and "train" not in vars(m) for m in modules):
+    if all(map(_is_plain, modules)):
         for module in modules:
             vars(module)["training"] = training
     else:
         set_mode(model, training=training)
+
+
+def _is_plain(module: nn.Module) -> bool:
+    """Its mode is its attribute: scripted modules keep theirs elsewhere, some freeze layers."""
+    kind, plain = type(module), nn.Module
+    own = kind.train is plain.train and kind.__setattr__ is plain.__setattr__
+    return own and "train" not in vars(module)
 
 
 def picture_kind(model: nn.Module, shape: tuple[int, ...]) -> torch.dtype:

@@ -67,6 +67,7 @@ def left_alone(has: Members) -> Iterator[None]:
     holders: list[Any] = [*own, *held, *has.holders]
     kept = [(h, dict(h) if type(h) in _DICTS else list(h)) for h in filter(None, holders)]
     empty = list(filterfalse(None, holders))
+    modes = [(m, m.training) for m in has.modules.values()]
     flags = [(p, p.requires_grad) for p in has.parameters]
     tensors = (*has.parameters, *has.buffers, *has.loose)
     versions = [(t, t._version) for t in tensors if not t.is_inference()]
@@ -78,6 +79,9 @@ def left_alone(has: Members) -> Iterator[None]:
         for holder, values in kept:
             if not _same(holder, values):
                 _put_back(holder, values)
+        for module, mode in modes:
+            if module.training != mode:  # a scripted one: its mode is no attribute
+                module.training = mode
         for parameter, flag in flags:
             if parameter.requires_grad != flag:
                 parameter.requires_grad_(flag)

@@ -1,6 +1,6 @@
 """Milliseconds a batch of training views, beside one index of four arrays for the whole batch.
 
-python benchmarks/views.py [--data DIR] [--batch 128] [--rounds 200]
+python benchmarks/views.py [--data DIR] [--batch 128] [--rounds 200] [--border zero|repeat|reflect]
 
 CIFAR's augmentation (shift 4, mirror, mean and deviation of each channel) on one thread; pictures
 at random where no data set is given. The peer is the plain way with PyTorch alone: pad, then index
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from statistics import median, quantiles
 from time import perf_counter
 
@@ -26,11 +27,12 @@ from convarium.recipes import Recipe
 
 SHIFT = 4
 RECIPE = Recipe(name="CIFAR", lr=0.1, epochs=1, shift_px=SHIFT, border="zero", mirror=True)
+MODE = {"zero": "constant", "repeat": "replicate", "reflect": "reflect"}  # as torch names them
 
 
-def indexed(data: Dataset, ids: Tensor, epoch: int) -> Tensor:
+def indexed(data: Dataset, ids: Tensor, epoch: int, border: str) -> Tensor:
     """The peer: the same views by advanced indexing."""
-    images = F.pad(data.scale(data.train.images(ids)), (SHIFT,) * 4)
+    images = F.pad(data.scale(data.train.images(ids)), (SHIFT,) * 4, MODE[border])
     numbers, steps = ids.numpy(), torch.arange(data.side)
     top = torch.from_numpy(integers(0, Stream.SHIFT_DOWN, epoch, numbers, 2 * SHIFT + 1))
     left = torch.from_numpy(integers(0, Stream.SHIFT_RIGHT, epoch, numbers, 2 * SHIFT + 1))
@@ -48,16 +50,17 @@ def main() -> None:
     parser.add_argument("--data")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--border", choices=MODE, default="zero")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     data = load_dataset(asked.data) if asked.data else _random()
-    views = training_views(data, RECIPE)
+    views = training_views(data, replace(RECIPE, border=asked.border))
     ids = torch.randint(len(data.train), (asked.rounds, asked.batch))
-    assert torch.equal(views(ids[0], seed=0, epoch=1), indexed(data, ids[0], 1))
+    assert torch.equal(views(ids[0], seed=0, epoch=1), indexed(data, ids[0], 1, asked.border))
     times: dict[str, list[float]] = {"views": [], "indexed": []}
     ways: dict[str, Callable[[Tensor, int], object]] = {
         "views": lambda batch, epoch: views(batch, seed=0, epoch=epoch),
-        "indexed": lambda batch, epoch: indexed(data, batch, epoch),
+        "indexed": lambda batch, epoch: indexed(data, batch, epoch, asked.border),
     }
     for epoch, batch in enumerate(ids):
         for name, way in ways.items():  # in turns

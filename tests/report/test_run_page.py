@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import altair
@@ -137,6 +138,27 @@ def test_what_is_not_above_zero_stays_off_a_log_axis(single) -> None:
     still = tuple(replace(point, grad_norms={"a": 0.0, "b": 1.0}) for point in result.curve)
     lines = gradient_lines(still)
     assert [one.name for one in lines.series] == ["b"]
+
+
+@pytest.mark.parametrize("loss", [0.115, 0.97, 1.38, 2.303, 7.6])
+def test_one_epochs_loss_has_numbers_at_its_axis(single, loss) -> None:
+    result = single.results[0]
+    first = replace(result, curve=(replace(result.curve[0], loss=loss, error=None),))
+    ticks = _axes(training_lines(first)[0].drawing.spec, "y")[0]["values"]
+    assert 2 <= len(ticks) <= 10
+    assert all(loss / 1.2 <= tick <= loss * 1.2 for tick in ticks)
+
+
+def _axes(spec: dict[str, Any], channel: str) -> list[dict[str, Any]]:
+    return [layer["encoding"][channel]["axis"] for layer in spec["layer"]]
+
+
+def test_the_recipe_says_how_many_epochs_were_run(single, tmp_path: Path) -> None:
+    result = replace(single.results[0], epochs=2, recipe={"epochs": 5, "lr": 0.1})
+    page = write_run(replace(single, results=(result,)), tmp_path).read_text("utf-8")
+    assert ">5; this run: 2</td>" in page
+    again = replace(single, results=(replace(result, epochs=5),))
+    assert "this run" not in write_run(again, tmp_path).read_text("utf-8")
 
 
 def test_a_record_without_gradients_has_no_chart_of_them(single, tmp_path: Path) -> None:

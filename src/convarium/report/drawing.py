@@ -128,16 +128,24 @@ def _whole_between(low: int, high: int) -> list[int]:
 def _round_between(low: float, high: float) -> list[float]:
     """Numbers 1, 2 and 5 times a power of ten from low to high; powers alone if those are many.
 
-    >>> _round_between(0.3, 11)
-    [0.5, 1.0, 2.0, 5.0, 10.0]
+    Where fewer than two of them lie between, rounder ones come first of those that do.
+
+    >>> _round_between(0.3, 11), _round_between(2.1, 3.1), _round_between(1.05, 1.45)
+    ([0.5, 1.0, 2.0, 5.0, 10.0], [2.5, 3.0], [1.2, 1.4])
     """
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    for digits in ((1, 2, 5), (1,)):
-        ticks = [
-            float(f"{d}e{p}") for p in powers for d in digits if low <= float(f"{d}e{p}") <= high
-        ]
-        if len(ticks) <= 7:
+
+    def between(digits: Iterable[float]) -> list[float]:
+        powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        ticks = [float(f"{digit:g}e{power}") for power in powers for digit in digits]
+        return [tick for tick in ticks if low <= tick <= high]
+
+    ticks = between((1, 2, 5))
+    if len(ticks) > 7:
+        return between((1,))
+    for parts in (1, 2, 5, 10):
+        if len(ticks) >= 2:
             break
+        ticks = between([step / parts for step in range(parts, 10 * parts)])
     return ticks
 
 

@@ -42,15 +42,24 @@ def day(moment: str) -> str:
     return f"{when.day} {when:%B %Y, %H:%M} UTC"
 
 
-def recipe_rows(recipe: dict[str, Any]) -> list[tuple[str, str, str]]:
+def recipe_rows(recipe: dict[str, Any], epochs: int) -> list[tuple[str, str, str]]:
     """Each field of a recorded recipe, its value in words, and where that comes from.
 
-    >>> recipe_rows({"lr": 0.1, "clip": None, "sources": {"lr": "section 4.2"}})
+    `epochs` were run, by the recipe or by what was asked in its place.
+
+    >>> recipe_rows({"lr": 0.1, "clip": None, "sources": {"lr": "section 4.2"}}, 9)
     [('lr', '0.1', 'section 4.2'), ('clip', 'none', '')]
+    >>> recipe_rows({"epochs": 5}, 5), recipe_rows({"epochs": 5}, 2)
+    ([('epochs', '5', '')], [('epochs', '5; this run: 2', '')])
     """
     sources = recipe.get("sources", {})
+
+    def words(name: str, value: Any) -> str:
+        line = "none" if value in (None, {}) else told(value)
+        return f"{line}; this run: {epochs}" if name == "epochs" and value != epochs else line
+
     return [
-        (name, "none" if value in (None, {}) else told(value), sources.get(name, ""))
+        (name, words(name, value), sources.get(name, ""))
         for name, value in recipe.items()
         if name != "sources"
     ]

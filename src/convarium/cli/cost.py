@@ -35,7 +35,9 @@ def cost(
             "when left out.",
         ),
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Pictures at once.")] = 1,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Pictures at once; 1 when left out.")
+    ] = None,
     training: Annotated[
         bool, typer.Option("--training", help="Count the backward pass and its memory too.")
     ] = False,
@@ -125,11 +127,16 @@ def cost(
             raise UsageError(
                 "--predict-time goes with --input, --batch, --threads, --precision and --json only."
             )
-        _predict(names, size, batch, threads, precision, as_json=as_json or form == "json")
+        _predict(names, size, batch or 1, threads, precision, as_json=as_json or form == "json")
         return
     if threads is not None:
         raise UsageError("--threads goes with --predict-time: what is counted has no threads.")
     limit = None if max_batch is None else parse_bytes(max_batch)
+    if limit is not None and any((batch, depth, sort, top, columns)):
+        raise UsageError(
+            "--max-batch goes with --input, --training, --optimizer, --precision, --format, --out "
+            "and --json only."
+        )
     chosen = format_of(form, out, as_json=as_json)
     if optimizer is not None and not training:
         raise UsageError(f"--optimizer {optimizer} belongs to a training step. Add --training.")
@@ -147,7 +154,9 @@ def cost(
         if limit is not None:
             text = fits_text([source.fit(size, limit, step) for source in sources], chosen)
         else:
-            reports = [source.cost(size, batch_size=batch, training=training) for source in sources]
+            reports = [
+                source.cost(size, batch_size=batch or 1, training=training) for source in sources
+            ]
             pairs = zip(reports, sources, strict=True)
             reports = [with_peaks(report, source.model, step) for report, source in pairs]
             text = written(reports, view, chosen)

@@ -173,6 +173,9 @@ def _large(name: str, kind: str, has_norm: bool) -> Recipe:
 
 def _recipe(kind: str, row: _Row) -> Recipe:
     init = "paper" if row.has_norm else "unit_variance"
+    photographs = kind == "photographs"
+    off = {"clip": row.has_norm, "crop": not photographs}  # what is off has no such reason
+    sources = {field: said for field, said in _SOURCES.items() if not off.get(field)}
     return Recipe(
         name=f"{row.network}, short, {kind}",
         epochs=row.epochs,
@@ -180,11 +183,11 @@ def _recipe(kind: str, row: _Row) -> Recipe:
         lr=row.lr,
         warmup=f"{row.warmup:g} epochs from 0",
         shift_px=row.shift_px,
-        mirror=kind == "photographs",
-        crop=kind == "photographs",
+        mirror=photographs,
+        crop=photographs,
         clip=None if row.has_norm else 1.0,
         init=init,
-        sources={**_SOURCES, "init": _INIT_SOURCES[init], "name": "ours"},
+        sources={**sources, "init": _INIT_SOURCES[init], "name": "ours"},
     )
 
 

@@ -13,6 +13,10 @@ from convarium.trace.reach import Reach
 
 Box = tuple[Reach, Reach]  # along rows, along columns
 Ids = np.ndarray[Any, Any]
+Merge = Callable[[Ids], "Box | tuple[()] | None"]
+Shape = tuple[int, ...]
+# Field and shape of each tensor argument; None where the picture has no part in it.
+Given = list[tuple["Field | None", Shape]]
 
 
 class Seen(NamedTuple):
@@ -83,16 +87,27 @@ class Field:
         kept = tuple(1 if axis in axes else n for axis, n in enumerate(self.ids.shape))
         last = tuple(range(-len(axes), 0))
         groups = np.moveaxis(self.ids, axes, last).reshape(prod(kept), -1)
+        return self.merged(groups, kept, lambda row: _box_of_all(self._boxes_at(np.unique(row))))
+
+    def merged(self, groups: Ids, leading: tuple[int, ...], merge: Merge) -> Field:
+        """A field whose maps each come from several maps of this one.
+
+        Args:
+            groups: (maps, several), the ids that each map comes from.
+            leading: shape of the new ids.
+            merge: the box for such a row of ids; None for none, () where no box tells it.
+        """
         distinct, home = np.unique(groups, axis=0, return_inverse=True)
-        boxes = [
-            _box_of_all([self.boxes[at] for at in np.unique(row) if at >= 0]) for row in distinct
-        ]
+        boxes = [merge(row) for row in distinct]
         if any(box == () for box in boxes):
             return WHOLE
         known = tuple(box for box in boxes if box)
         places = np.cumsum([box is not None for box in boxes]) - 1
         ids = np.where([box is None for box in boxes], _NONE, places)[home.reshape(-1)]
-        return _tidy(known, ids.reshape(kept))
+        return _tidy(known, ids.reshape(leading))
+
+    def _boxes_at(self, ids: Ids) -> list[Box]:
+        return [self.boxes[at] for at in ids if at >= 0]
 
 
 WHOLE = Field(())

@@ -7,13 +7,13 @@ Borders are left out too: a field is that of a map far from them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import accumulate
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from convarium.trace.boxes import WHOLE, Field, concatenated, united
+from convarium.trace import channels, resizes
+from convarium.trace.boxes import WHOLE, Field, Given, Shape, united
 from convarium.trace.reach import Reach
 from convarium.trace.rows import Op, TensorSpec
 
@@ -57,8 +57,8 @@ class FieldMap:
         elif any(field.whole for field in met):
             for t in outputs:
                 self._remember(t, WHOLE)
-        elif op.name in _PARTS:
-            parts = _PARTS[op.name](op.args, specs[0].shape, met[0])
+        elif op.name in channels.PARTS:
+            parts = channels.PARTS[op.name](op.args, specs[0].shape, met[0])
             for t, field in zip(outputs, parts, strict=True):
                 self._remember(t, field)
         elif outputs:
@@ -74,11 +74,6 @@ class FieldMap:
             self._fields.pop(id(t), None)
 
 
-Shape = tuple[int, ...]
-# Field and shape of each tensor argument; None where the picture has no part in it.
-Given = list[tuple["Field | None", Shape]]
-
-
 def _after(op: Op, given: Given) -> Field:
     """The field behind one operator, WHOLE where its output has no rows and columns any more."""
     shape = op.outputs[0].shape
@@ -91,7 +86,7 @@ def _after(op: Op, given: Given) -> Field:
         if field is not None:
             if was[-2:] != shape[-2:]:
                 return WHOLE
-            met.append(field)
+            met.append(field if field.ids is None else channels.fitting(field, shape))
     return united(met)
 
 
@@ -146,45 +141,6 @@ def _adaptive_pool(args: tuple[Any, ...], given: Given, shape: Shape) -> Field:
     return field.each(lambda reach, axis: reach.window(sides[axis][0], sides[axis][0]))
 
 
-def _resize(args: tuple[Any, ...], given: Given, shape: Shape, *, linear: bool) -> Field:
-    field, was = given[0]
-    times = [divmod(b, a) for a, b in zip(was[-2:], shape[-2:], strict=True)]
-    corners = linear and len(args) > 2 and args[2] is True
-    if field is None or corners or any(rest for _, rest in times):
-        return WHOLE
-    return field.each(lambda reach, axis: reach.enlarged(times[axis][0], linear=linear))
-
-
-def _nearest(args: tuple[Any, ...], given: Given, shape: Shape) -> Field:
-    return _resize(args, given, shape, linear=False)
-
-
-def _bilinear(args: tuple[Any, ...], given: Given, shape: Shape) -> Field:
-    return _resize(args, given, shape, linear=True)
-
-
-def _cat(args: tuple[Any, ...], given: Given, shape: Shape) -> Field:
-    axis = _axis(args[1] if len(args) > 1 else 0, len(shape))
-    if axis >= len(shape) - 2:
-        return WHOLE
-    return concatenated([(field, was[:-2]) for field, was in given if len(was) > 1], axis)
-
-
-def _stack(args: tuple[Any, ...], given: Given, shape: Shape) -> Field:
-    axis = _axis(args[1] if len(args) > 1 else 0, len(shape))
-    if axis >= len(shape) - 2:
-        return WHOLE
-    parts: Given = []
-    for field, was in given:
-        leading = (*was[:-2][:axis], 1, *was[:-2][axis:])
-        if field is not None and field.ids is not None:
-            ids = np.expand_dims(field.spread(was[:-2]), axis)
-            parts.append((Field(field.boxes, ids), leading))
-        else:
-            parts.append((field, leading))
-    return concatenated(parts, axis)
-
-
 def _pad(args: tuple[Any, ...], given: Given, shape: Shape) -> Field:
     """Pads count from the last axis back: (left, right, top, bottom, maps before, after, ...)."""
     field, was = given[0]
@@ -196,115 +152,14 @@ def _pad(args: tuple[Any, ...], given: Given, shape: Shape) -> Field:
     if not any(map(any, maps)):
         return moved
     width = [*[(0, 0)] * (len(was) - 2 - len(maps)), *reversed(maps)]
-    ids = np.pad(moved.spread(was[:-2]), width, constant_values=-1)
-    return Field(moved.boxes, ids)
-
-
-def _slice(args: tuple[Any, ...], given: Given, shape: Shape) -> Field:
-    field, was = given[0]
-    axis = _axis(args[1] if len(args) > 1 else 0, len(shape))
-    start = (args[2] if len(args) > 2 else 0) or 0
-    step = args[4] if len(args) > 4 else 1
-    if field is None:
-        return WHOLE
-    start = max(0, start + was[axis] if start < 0 else min(start, was[axis]))
-    if axis >= len(shape) - 2:
-        cut = axis - (len(shape) - 2)
-        return field.each(
-            lambda reach, side: reach.window(1, step, pad=-start) if side == cut else reach
-        )
-    return _taken(field, was, axis, range(start, start + shape[axis] * step, step))
-
-
-def _select(args: tuple[Any, ...], given: Given, shape: Shape) -> Field:
-    field, was = given[0]
-    axis = _axis(args[1], len(was))
-    if field is None or axis >= len(was) - 2:
-        return WHOLE
-    return _taken(field, was, axis, args[2])
-
-
-def _reshape(args: tuple[Any, ...], given: Given, shape: Shape) -> Field:
-    field, was = given[0]
-    if field is None or len(shape) < 3 or shape[-2:] != was[-2:]:
-        return WHOLE
-    return field.arranged(lambda ids: _full(ids, was).reshape(shape[:-2]))
-
-
-def _permute(args: tuple[Any, ...], given: Given, shape: Shape) -> Field:
-    was = len(given[0][1])
-    return _reordered(given, [_axis(axis, was) for axis in args[1]])
-
-
-def _transpose(args: tuple[Any, ...], given: Given, shape: Shape) -> Field:
-    order = list(range(len(shape)))
-    a, b = (_axis(axis, len(shape)) for axis in args[1:3])
-    order[a], order[b] = order[b], order[a]
-    return _reordered(given, order)
-
-
-def _reordered(given: Given, order: list[int]) -> Field:
-    field, was = given[0]
-    if field is None or order[-2:] != [len(was) - 2, len(was) - 1]:
-        return WHOLE
-    return field.arranged(lambda ids: _full(ids, was).transpose(order[:-2]))
-
-
-def _shuffle(args: tuple[Any, ...], given: Given, shape: Shape) -> Field:
-    field, was = given[0]
-    if field is None or len(was) != 4:
-        return WHOLE
-    return field.arranged(
-        lambda ids: _full(ids, was).reshape(was[0], args[1], -1).swapaxes(1, 2).reshape(shape[:-2])
-    )
-
-
-def _reduce(args: tuple[Any, ...], given: Given, shape: Shape) -> Field:
-    """Over maps: what they see together. Over rows or columns: the whole picture."""
-    field, was = given[0]
-    over = args[1] if len(args) > 1 else None
-    axes = [_axis(a, len(was)) for a in ([over] if isinstance(over, int) else over or ())]
-    if field is None or not axes or max(axes) >= len(was) - 2:
-        return WHOLE
-    if field.ids is None:
-        return field
-    taken = Field(field.boxes, field.spread(was[:-2])).gathered(tuple(axes))
-    return taken.arranged(lambda ids: ids.reshape(shape[:-2]))
-
-
-def _split(args: tuple[Any, ...], was: Shape, field: Field) -> list[Field]:
-    axis = _axis(args[2] if len(args) > 2 else 0, len(was))
-    size = args[1]
-    sizes = size if isinstance(size, (list, tuple)) else _sizes(was[axis], size)
-    if axis >= len(was) - 2:
-        return [WHOLE] * len(sizes)
-    ends = accumulate(sizes)
-    return [_taken(field, was, axis, range(to - n, to)) for to, n in zip(ends, sizes, strict=True)]
-
-
-def _unbind(args: tuple[Any, ...], was: Shape, field: Field) -> list[Field]:
-    axis = _axis(args[1] if len(args) > 1 else 0, len(was))
-    if axis >= len(was) - 2:
-        return [WHOLE] * was[axis]
-    return [_taken(field, was, axis, at) for at in range(was[axis])]
-
-
-def _taken(field: Field, was: Shape, axis: int, places: int | range) -> Field:
-    """The maps at these places of a leading axis; the axis goes where it is one place."""
-    at = places if isinstance(places, int) else list(places)
-    return field.arranged(lambda ids: np.take(_full(ids, was), at, axis))
-
-
-def _full(ids: Any, was: Shape) -> Any:
-    return np.broadcast_to(ids, was[:-2])
-
-
-def _sizes(length: int, size: int) -> list[int]:
-    return [min(size, length - at) for at in range(0, length, size)]
-
-
-def _axis(axis: int, dims: int) -> int:
-    return axis % dims
+    more = [(max(0, before), max(0, after)) for before, after in width]
+    kept = [
+        slice(max(0, -before), n + min(0, after))
+        for n, (before, after) in zip(was, width, strict=False)
+    ]
+    ids = moved.spread(was[:-2])
+    padded = np.pad(ids[tuple(kept)], more, constant_values=-1)
+    return Field(moved.boxes, padded).arranged(lambda ids: ids)
 
 
 def _many(value: Any, axes: int) -> tuple[int, ...]:
@@ -313,26 +168,14 @@ def _many(value: Any, axes: int) -> tuple[int, ...]:
 
 
 _RULES: dict[str, Callable[[tuple[Any, ...], Given, Shape], Field]] = {
+    **channels.RULES,
+    **resizes.RULES,
     "convolution": _convolution,
-    "cat": _cat,
-    "stack": _stack,
-    "slice": _slice,
-    "select": _select,
-    "permute": _permute,
-    "channel_shuffle": _shuffle,
-    "native_channel_shuffle": _shuffle,
-    "transpose": _transpose,
-    "upsample_nearest2d": _nearest,
-    "upsample_bilinear2d": _bilinear,
     **dict.fromkeys(("max_pool2d_with_indices", "max_pool2d", "avg_pool2d", "avg_pool3d"), _pool),
     **dict.fromkeys(("_adaptive_avg_pool2d", "adaptive_max_pool2d"), _adaptive_pool),
     **dict.fromkeys(("constant_pad_nd", "reflection_pad2d", "replication_pad2d"), _pad),
-    **dict.fromkeys(("view", "_unsafe_view", "reshape", "unsqueeze", "squeeze"), _reshape),
-    **dict.fromkeys(("mean", "sum", "amax", "amin", "max", "min"), _reduce),
 }
-_PARTS: dict[str, Callable[[tuple[Any, ...], Shape, Field], list[Field]]] = {
-    **dict.fromkeys(("split", "split_with_sizes", "unsafe_split", "chunk"), _split),
-    "unbind": _unbind,
-}
+_KINDS = "flash_attention_for_cpu flash_attention efficient_attention attention_math".split()
+_ATTENDS = [f"_scaled_dot_product_{kind}" for kind in _KINDS]
 # Their outputs may have the rows and columns of an input, but mix all of them.
-_MIXES = frozenset("mm addmm bmm baddbmm linear _softmax flip roll cumsum sort topk".split())
+_MIXES = frozenset("mm addmm bmm baddbmm linear grid_sampler_2d _fft_c2c".split()) | {*_ATTENDS}

@@ -6,7 +6,8 @@ for the plain case; phases extend it to transposed convolutions and resizes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
 from functools import lru_cache
 from math import gcd, inf, lcm
 from typing import NamedTuple
@@ -67,16 +68,10 @@ class Reach(NamedTuple):
 
         return self._through(inputs, len(self.spots) * stride, len(self.spots))
 
-    def enlarged(self, times: int, *, linear: bool) -> Reach:
-        """Behind a resize by a whole factor: nearest, or linear between pixel centres."""
-
-        def inputs(index: int) -> list[int]:
-            if not linear or times == 1:
-                return [index // times]
-            before = (2 * index + 1 - times) // (2 * times)
-            return [before, before + 1]
-
-        return self._through(inputs, len(self.spots) * times, len(self.spots))
+    def resized(self, step: Fraction, taps: Callable[[int], Iterable[int]]) -> Reach:
+        """Behind a resize: output pixel o reads `taps(o)`, and lies `step` pixels after o - 1."""
+        turns = len(self.spots) // gcd(len(self.spots), step.numerator)
+        return self._through(taps, turns * step.denominator, turns * step.numerator)
 
     def joined(self, other: Reach) -> Reach | None:
         """What one or the other sees; None where their steps differ."""
@@ -100,6 +95,16 @@ class Reach(NamedTuple):
             first = min((a for a, _ in seen), default=inf)
             spots.append((first, max((b for _, b in seen), default=-inf)))
         return Reach(self.span * (advance // len(self.spots)), tuple(spots))
+
+
+def interleaved(parts: Sequence[Reach]) -> Reach | None:
+    """Output pixel o is pixel o // n of part o % n, of n parts; None where their steps differ."""
+    first = parts[0]
+    if any(part.span * len(first.spots) != first.span * len(part.spots) for part in parts):
+        return None
+    phases = lcm(*(len(part.spots) for part in parts))
+    spots = tuple(part.sees(index) for index in range(phases) for part in parts)
+    return Reach(first.span * phases // len(first.spots), spots)
 
 
 NOTHING = Reach(1, ((inf, -inf),))

@@ -194,6 +194,10 @@ def test_sizes_of_another_form_are_refused(text: str) -> None:
         parse_size(text)
 
 
+def test_a_vector_is_one_side_where_it_may_be() -> None:
+    assert parse_size("784", least=1) == (784,)
+
+
 @pytest.mark.parametrize("size", [(5, 80), (3, 224, 200), (3, 16, 112, 112)])
 def test_sizes_of_sequences_pictures_and_videos(size: tuple[int, ...]) -> None:
     assert parse_size("x".join(map(str, size))) == size

@@ -37,7 +37,7 @@ def _files(folder) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.EMFILE, errno.ESTALE])
-@pytest.mark.parametrize("what", ["_manifest", "_sha256", "load_file"])
+@pytest.mark.parametrize("what", ["_manifest", "sha256_of", "load_file"])
 def test_what_cannot_be_read_now_is_left_as_it_is(folder, monkeypatch, what, number) -> None:
     def fails(path) -> None:
         raise OSError(number, os.strerror(number), str(path))

@@ -65,7 +65,7 @@ def bench(
     Example: convarium bench squeezenet1_1 --per-op --json
     Example: convarium bench --calibrate --check
     """
-    size = None if input_size is None else parse_size(input_size)
+    size = None if input_size is None else parse_size(input_size, least=1)
     batches = numbers(batch, "--batch")
     counts = None if threads is None else numbers(threads, "--threads")
     if calibrate and names:

@@ -120,7 +120,7 @@ def cost(
     Example: convarium cost my_net.py:make --input 3x64x64 --json
     Example: convarium cost resnet50 torchvision:resnet50 --predict-time --batch 8
     """
-    size = None if input_size is None else parse_size(input_size)
+    size = None if input_size is None else parse_size(input_size, least=1)
     if predict_time:
         others = (out, training, depth, sort, top, columns, max_batch, optimizer)
         if form not in (None, "table", "json") or any(others):
@@ -202,8 +202,8 @@ def _predict(
         print(predictions_text(found, plan.threads, known.reached))
 
 
-def parse_size(text: str) -> tuple[int, ...]:
-    """(channels, height, width) of a text such as "3x224x224"; one to four sides of a sample.
+def parse_size(text: str, *, least: int = 2) -> tuple[int, ...]:
+    """(channels, height, width) of a text such as "3x224x224"; `least` to four sides of a sample.
 
     Raises:
         UsageError: it has another form.
@@ -211,6 +211,7 @@ def parse_size(text: str) -> tuple[int, ...]:
     >>> parse_size("3x224x224")
     (3, 224, 224)
     """
-    if re.fullmatch(r"[1-9]\d{0,4}(x[1-9]\d{0,4}){0,3}", text.lower()) is None:
+    sides = text.lower().split("x")
+    if not least <= len(sides) <= 4 or not all(re.fullmatch(r"[1-9]\d{0,4}", n) for n in sides):
         raise UsageError(f"--input {text!r} is not CHANNELSxHEIGHTxWIDTH, such as 3x224x224.")
-    return tuple(map(int, text.lower().split("x")))
+    return tuple(map(int, sides))

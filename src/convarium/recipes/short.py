@@ -73,6 +73,7 @@ _UNUSED = """
     iterations optimizer decay_on max_filter_rms loss init_from init_convolutions options average
     short_side area aspect pca_sigma jitter normalise validation tested detection
 """.split()
+_LEFT_OUT = _OURS + "a short run leaves it out"
 _SOURCES = {
     "epochs": _OURS + "the whole race is to end within minutes on two cores",
     "lr": _OURS + "best on a validation part of the training split (decision 0001)",
@@ -88,7 +89,7 @@ _SOURCES = {
     "clip": _OURS + "without batch norm the first steps at this rate would diverge",
     "aux_weight": "GoogLeNet section 5: 0.3",
     "border": _OURS + "a repeated border looks like paper; ResNet section 4.2 pads with zeros",
-    **dict.fromkeys(_UNUSED, _OURS + "a short run leaves it out"),
+    **dict.fromkeys(_UNUSED, _LEFT_OUT),
 }
 _INIT_SOURCES = {
     "paper": "the network's paper",
@@ -174,8 +175,8 @@ def _large(name: str, kind: str, has_norm: bool) -> Recipe:
 def _recipe(kind: str, row: _Row) -> Recipe:
     init = "paper" if row.has_norm else "unit_variance"
     photographs = kind == "photographs"
-    off = {"clip": row.has_norm, "crop": not photographs}  # what is off has no such reason
-    sources = {field: said for field, said in _SOURCES.items() if not off.get(field)}
+    off = ("clip" if row.has_norm else "", "" if photographs else "crop")
+    sources = _SOURCES | {field: _LEFT_OUT for field in off if field}
     return Recipe(
         name=f"{row.network}, short, {kind}",
         epochs=row.epochs,

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn.functional import cross_entropy
 
+from convarium.blocks.train_eval import set_mode
 from convarium.cost.workspace import cpu_workspace
 from convarium.errors import ConvariumError, InputError, unknown_name
-from convarium.machine.plan import set_mode
 from convarium.trace.arguments import tensors_in
 from convarium.trace.attempts import WAYS, fake_tensors, first_way, of_some_kind
 from convarium.trace.keepsake import Members

@@ -4,7 +4,7 @@ from convarium.machine.describe import describe_machine
 from convarium.machine.devices import default_device, device_label, known_device, sent
 from convarium.machine.energy import Counter, Energy, joules_per_pass
 from convarium.machine.memory import PeakMemory, freed_memory_kept, give_back
-from convarium.machine.plan import Plan, answering, set_mode
+from convarium.machine.plan import Plan, answering
 from convarium.machine.probe import choose_plan
 from convarium.machine.stopwatch import Timing, interleaved, laps_in_turns
 
@@ -26,5 +26,4 @@ __all__ = [
     "known_device",
     "laps_in_turns",
     "sent",
-    "set_mode",
 ]

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from convarium.blocks.train_eval import set_mode
 from convarium.errors import UsageError
 from convarium.machine.devices import sent, wait
 
@@ -95,15 +96,6 @@ class Plan:
 
     def _format(self) -> torch.memory_format:
         return torch.channels_last if self.layout == "channels_last" else torch.contiguous_format
-
-
-def set_mode(model: nn.Module, *, training: bool) -> None:
-    """Puts a network into train or eval mode; one of torch.export stays in that of its export."""
-    try:
-        model.train(training)
-    except NotImplementedError:  # its graph has the mode built in
-        for module in model.modules():
-            module.training = training
 
 
 @contextmanager

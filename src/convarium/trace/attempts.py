@@ -16,8 +16,8 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.parameter import is_lazy
 
+from convarium.blocks.train_eval import set_mode
 from convarium.errors import ConvariumError, InputError, UsageError, times
-from convarium.machine.plan import set_mode
 from convarium.trace.keepsake import Members, left_alone, members
 from convarium.trace.rows import TraceRow
 from convarium.trace.tracer import TraceError, trace

@@ -7,7 +7,7 @@ cannot: it then runs on torch's fake tensors, and last for real on a copy, on th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn.functional import cross_entropy
 
-from convarium.blocks.train_eval import set_mode
 from convarium.cost.workspace import cpu_workspace
 from convarium.errors import ConvariumError, InputError, unknown_name
 from convarium.trace.arguments import tensors_in
@@ -105,7 +104,8 @@ class StepRun:
     ) -> None:
         bare = way == "meta"
         self.model = twin_of(model, shell_like if bare else _real_like)
-        set_mode(self.model, training=mode == "train")
+        with suppress(NotImplementedError):  # one of torch.export has its mode built in
+            self.model.train(mode == "train")
         self.step = step
         self.inputs = [_zeros(shape, kind, bare=bare)]
         if step.training:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from convarium.blocks.train_eval import set_mode
 from convarium.errors import UsageError
 from convarium.machine.devices import sent, wait
 
@@ -104,7 +103,8 @@ def answering(*models: nn.Module) -> Iterator[None]:
     modes = {module: module.training for model in models for module in model.modules()}
     try:
         for model in models:
-            set_mode(model, training=False)
+            with suppress(NotImplementedError):  # one of torch.export has its mode built in
+                model.eval()
         with torch.no_grad():
             yield
     finally:

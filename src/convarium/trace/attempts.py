@@ -16,7 +16,6 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.parameter import is_lazy
 
-from convarium.blocks.train_eval import set_mode
 from convarium.errors import ConvariumError, InputError, UsageError, times
 from convarium.trace.keepsake import Members, left_alone, members
 from convarium.trace.rows import TraceRow
@@ -65,13 +64,17 @@ def trace_anyhow(
 
 
 def _set_mode(model: nn.Module, has: Members, *, training: bool) -> None:
-    """As `train()`, which takes a tenth of a count; by it where any module has a way of its own."""
+    """As `train()`, which takes a tenth of a count; by it where any module has a way of its own.
+
+    A module of torch.export has its mode built in, and stays in it.
+    """
     modules = has.modules.values()
     if all(map(_is_plain, modules)):
         for module in modules:
             vars(module)["training"] = training
     else:
-        set_mode(model, training=training)
+        with suppress(NotImplementedError):
+            model.train(training)
 
 
 def _is_plain(module: nn.Module) -> bool:

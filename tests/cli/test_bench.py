@@ -23,6 +23,18 @@ class Two(nn.Module):
     def forward(self, x, y):
         return x + y
 
+class Fails(nn.Module):
+    def forward(self, x):
+        if not x.is_meta:
+            raise KeyError("gone")
+        return x
+
+def fails():
+    return Fails()
+def video():
+    return nn.Conv3d(3, 4, 3)
+def half():
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).half()
 def good():
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
 def wide():
@@ -94,10 +106,37 @@ BAD = [
     (["lenet5", "--against", "torchvison"], 2, "Did you mean torchvision"),
     (["lenet5", "--calibrate"], 2, "takes no names"),
     (["--check"], 2, "goes with --calibrate"),
+    (["--calibrate", "--batch", "1"], 2, "--calibrate goes with --check"),
+    (["--calibrate", "--seconds", "9"], 2, "--calibrate goes with --check"),
+    (["--calibrate", "--per-op"], 2, "--calibrate goes with --check"),
+    (["--calibrate", "--against", "timm"], 2, "--calibrate goes with --check"),
+    (["--calibrate", "--input", "3x8x8"], 2, "--calibrate goes with --check"),
     (["{nets}:good"], 2, "--input 3x224x224"),
     (["{nets}:two", "--input", "3x8x8"], 3, "Wrap it in a module"),
     (["{nets}:good", "--input", "3x2x2"], 3, "cannot take a picture"),
 ]
+
+
+def test_a_fault_of_the_users_network_is_told_as_theirs(
+    nets: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [f"{nets}:fails", "--input", "3x8x8", "--threads", "1"]
+    assert main(["bench", *words]) == 3
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "error: nets.py:fails cannot take pictures of 1x3x8x8: KeyError 'gone'"
+
+
+def test_channels_last_is_for_pictures(nets: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [f"{nets}:video", "--input", "3x4x8x8", "--layout", "channels_last", "--threads", "1"]
+    assert main(["bench", *words]) == 2
+    assert "takes 3x4x8x8, no picture of CxHxW" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_half_floats_are_said(nets: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [f"{nets}:half", "--input", "3x8x8", "--threads", "1", "--seconds", "0.01"]
+    assert main(["bench", *words]) == 0
+    said = "nets.py:half computes in float16, as it was built."
+    assert said in capsys.readouterr().err.splitlines()
 
 
 @pytest.mark.parametrize(("words", "code", "said"), BAD, ids=lambda v: str(v)[:40])

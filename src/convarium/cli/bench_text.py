@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from convarium.cli.text import columns, paragraph
+from convarium.cli.text import columns, counted, paragraph
 
 if TYPE_CHECKING:
     from convarium.cost.latency.predict import Prediction
@@ -69,7 +69,7 @@ def _operators(point: Point) -> str:
     whole = times.ms_sum + times.ms_between
     rows = [[name, calls, f"{ms:.3f}", f"{100 * ms / whole:.1f}"] for name, calls, ms in shown]
     title = (
-        f"{point.name}, batch {point.batch}, {point.threads} threads: these rows are "
+        f"{point.name}, batch {point.batch}, {counted(point.threads, 'thread')}: these rows are "
         f"{whole:.2f} ms, a pass {times.ms_wall:.2f} ms ({100 * times.share:.1f} %)\n"
         f"(the clock's own {times.ms_clock:.2f} ms a pass are taken off)"
     )
@@ -80,7 +80,8 @@ def interference_text(found: Interference) -> str:
     """One line: was the machine ours alone."""
     if not found.disturbed:
         return "interference: none seen"
-    return paragraph(f"interference: {'; '.join(found.reasons)}. Measure again on a quiet machine.")
+    said = f"interference: {'; '.join(found.reasons)}. Measure again on a quiet machine."
+    return paragraph(said, indent=0)
 
 
 def errors_text(done: Sitting) -> str:
@@ -88,7 +89,10 @@ def errors_text(done: Sitting) -> str:
     rows = [[family, f"{100 * error:.0f} %"] for family, error in sorted(done.held_out.items())]
     left = f", {done.left_out} left out (disturbed)" if done.left_out else ""
     title = f"{done.key}: {done.shapes} shapes in {done.seconds:.0f} s{left}"
-    return f"{title}\n{columns(['held out of the fit', 'mean error'], rows, right='lr', indent=2)}"
+    lines = [title, columns(["held out of the fit", "mean error"], rows, right="lr", indent=2)]
+    if done.not_timed:
+        lines.append(f"not timed, charged as their next of kin: {', '.join(done.not_timed)}")
+    return "\n".join(lines)
 
 
 def check_text(reached: dict[str, Any]) -> str:

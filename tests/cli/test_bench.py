@@ -9,9 +9,13 @@ from pathlib import Path
 import pytest
 
 from convarium.cli import main
+from convarium.cli.bench_text import bench_text
 from convarium.cost.latency.shapes import drawn
 from convarium.cost.latency.store import Kept, keep
 from convarium.cost.measured import operators
+from convarium.cost.measured.bench import BenchReport, point_of
+from convarium.cost.measured.interference import Signs, judge
+from convarium.cost.measured.operators import OperatorTime, OperatorTimes
 from convarium.machine import Plan
 from convarium.records import Database
 
@@ -90,6 +94,32 @@ def test_the_table_names_what_it_measured(nets: str, capsys: pytest.CaptureFixtu
     text = capsys.readouterr().out
     for word in ("p50 ms", "p99 ms", "images/s", "peak MB", "interference: ", "conv2d"):
         assert word in text
+
+
+def test_small_figures_do_not_become_zero() -> None:
+    laps, beside = [0.0006] * 3, {"peak_bytes": 4_000, "joules_per_image": 0.000417}
+    slow = point_of("slow", 1, 1, [40.0] * 3, {"peak_bytes": 0, "joules_per_image": 12.5})
+    points = (point_of("quick", 1, 1, laps, beside), slow)
+    report = BenchReport(points, (), judge(Signs(1, 1, 0)), "contiguous", "fp32")
+    rows = [line.split() for line in bench_text(report, "here").splitlines()]
+    quick, slow_row = (next(row for row in rows if row[:1] == [name]) for name in ("quick", "slow"))
+    assert (quick[3], quick[-1]) == ("0.6", "0.000417")
+    assert (slow_row[7], slow_row[-1]) == ("0.025", "12.50")
+
+
+def test_operators_are_told_without_what_is_between_them() -> None:
+    """3 of 4 ms are operators': the Python between does not make the sum look whole."""
+    times = OperatorTimes((OperatorTime("a", "relu", 3.0),), 3.0, 4.0, ms_between=1.0)
+    beside = {"peak_bytes": 0, "joules_per_image": 0, "operators": times}
+    report = BenchReport(
+        (point_of("net", 1, 2, [0.004] * 3, beside),),
+        (),
+        judge(Signs(1, 1, 0)),
+        "contiguous",
+        "fp32",
+    )
+    text = bench_text(report, "here")
+    assert "net, batch 1, 2 threads: operators take 3.00 ms of a pass of 4.00 ms (75.0 %)" in text
 
 
 BAD = [

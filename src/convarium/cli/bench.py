@@ -51,10 +51,14 @@ def bench(
         str | None,
         typer.Option(metavar="LIB,LIB", help="Their equal networks too: torchvision, timm."),
     ] = None,
-    per_op: Annotated[bool, typer.Option("--per-op", help="Time every operator.")] = False,
+    per_op: Annotated[
+        bool, typer.Option("--per-op", help="Time every operator, and Python between.")
+    ] = False,
     calibrate: Annotated[
         bool,
-        typer.Option("--calibrate", help="Fit the latency model of `cost --predict-time`: 1 min."),
+        typer.Option(
+            "--calibrate", help="Fit the latency model of `cost --predict-time`; a minute."
+        ),
     ] = False,
     check: Annotated[
         bool, typer.Option("--check", help="After --calibrate: 12 networks, predicted and timed.")
@@ -64,7 +68,10 @@ def bench(
     """Time networks on this machine: latency, pictures a second, peak memory, energy.
 
     Networks are timed in turns, round after round, so that a busy moment falls on all of them.
-    With several names, times are told over the first one's; with --against, over their equals'.
+    With several names, each one's time is also told as a ratio to the first one's; an equal's of
+    --against, as a ratio to its own counterpart's. p50, p90, p99 are milliseconds of a whole batch
+    in which half, nine tenths and 99 of 100 passes end. MB are 1,000,000 bytes of resident memory
+    above what is there before a pass.
 
     \b
     Example: convarium bench resnet50 --batch 1,8,32 --threads 1,2

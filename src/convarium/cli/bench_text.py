@@ -21,7 +21,7 @@ def bench_text(report: BenchReport, device: str) -> str:
     header += ["images/s", "peak MB", "J/image"]
     rows = [_point(point) for point in report.points]
     parts = [
-        f"{device}, {report.precision}, {report.layout}",
+        f"{device}, {report.precision}, {report.layout}; ms are of a whole batch, images/s at p50",
         columns(header, rows, right="lrrrrrrrrr"),
     ]
     if report.ratios:
@@ -47,11 +47,20 @@ def _point(point: Point) -> list[str]:
     peak, joules = point.peak_bytes, point.joules_per_image
     return [
         *(point.name, str(point.batch), str(point.threads)),
-        *(f"{value:.2f}" for value in (point.ms_p50, point.ms_p90, point.ms_p99)),
-        *(str(point.n), f"{point.images_per_second:.1f}"),
+        *(_figure(value) for value in (point.ms_p50, point.ms_p90, point.ms_p99)),
+        *(str(point.n), _figure(point.images_per_second)),
         "not available" if peak is None else f"{peak / 1e6:.1f}",
-        "not available" if joules is None else f"{joules:.3f}",
+        "not available" if joules is None else _figure(joules),
     ]
+
+
+def _figure(value: float) -> str:
+    """With two places behind the point, small ones with three digits: none becomes zero.
+
+    >>> [_figure(value) for value in (198.967, 1.5, 0.0421, 0.000481)]
+    ['198.97', '1.50', '0.0421', '0.000481']
+    """
+    return f"{value:.2f}" if value >= 1 else f"{value:.3g}"
 
 
 def _operators(point: Point) -> str:
@@ -69,8 +78,9 @@ def _operators(point: Point) -> str:
     whole = times.ms_sum + times.ms_between
     rows = [[name, calls, f"{ms:.3f}", f"{100 * ms / whole:.1f}"] for name, calls, ms in shown]
     title = (
-        f"{point.name}, batch {point.batch}, {counted(point.threads, 'thread')}: these rows are "
-        f"{whole:.2f} ms, a pass {times.ms_wall:.2f} ms ({100 * times.share:.1f} %)\n"
+        f"{point.name}, batch {point.batch}, {counted(point.threads, 'thread')}: operators take "
+        f"{times.ms_sum:.2f} ms of a pass of {times.ms_wall:.2f} ms "
+        f"({100 * times.ms_sum / times.ms_wall:.1f} %)\n"
         f"(the clock's own {times.ms_clock:.2f} ms a pass are taken off)"
     )
     return f"{title}\n{columns(['operator', 'calls', 'ms', '%'], rows, right='lrrr')}"

@@ -112,6 +112,17 @@ def time_operators(
             )
         seen = clocked.seen
         laps.append(clocked.laps())
+    return _averaged(seen, laps, plain, whole, reading)
+
+
+def _averaged(
+    seen: Sequence[tuple[str, str]],
+    laps: Sequence[list[float]],
+    plain: Sequence[float],
+    whole: Sequence[float],
+    reading: float,
+) -> OperatorTimes:
+    """Of passes in seconds: operator by operator, plain, and whole with the clock inside."""
     calm: list[float] = _middle(plain, float)
     calm_clocked: list[float] = _middle(whole, float)
     wall, clocked_wall = statistics.fmean(calm), statistics.fmean(calm_clocked)

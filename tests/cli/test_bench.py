@@ -211,6 +211,11 @@ def test_time_is_predicted_with_its_own_error(
     text = capsys.readouterr().out
     assert "error on 12 networks not calibrated on: 11.0 % mean" in text
     assert "by MACs alone 40.0 %, tau 0.800; the machine repeats itself within 2.0 %" in text
+    assert "that error was measured at batch 1, not at 2" in text
+    assert main(["cost", f"{nets}:half", *words[2:]]) == 0
+    captured = capsys.readouterr()
+    assert "batch 1, not" not in captured.out
+    assert captured.err == "nets.py:half is built in float16, told is the time in fp32.\n"
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def check_text(reached: dict[str, Any]) -> str:
         ]
         for row in reached["rows"]
     ]
-    header = ["network", "best ms", "median ms", "predicted ms", "error", "by MACs alone"]
+    header = ["network", "best ms", "median ms", "predicted ms", "error", "error by MACs alone"]
     lines = [columns(header, rows, right="lrrrrr"), reached_text(reached)]
     if reached["interference"]["disturbed"]:
         lines.append(f"interference: {'; '.join(reached['interference']['reasons'])}")
@@ -141,14 +141,16 @@ def predictions_text(found: list[Prediction], threads: int, reached: dict[str, A
     rate = _ms_per_gmac(reached)
     rows = [
         [
-            *(one.name, str(one.batch_size), str(threads), f"{one.ms:.2f}"),
-            f"{1e3 * one.batch_size / one.ms:.1f}",
-            "" if rate is None else f"{rate * one.macs / 1e9:.2f}",
+            *(one.name, str(one.batch_size), str(threads), _figure(one.ms)),
+            _figure(1e3 * one.batch_size / one.ms),
+            "" if rate is None else _figure(rate * one.macs / 1e9),
         ]
         for one in found
     ]
     header = ["network", "batch", "threads", "predicted ms", "images/s", "by MACs alone, ms"]
     lines = [columns(header, rows, right="lrrrrr"), reached_text(reached)]
+    if reached is not None and any(one.batch_size != 1 for one in found):
+        lines.append(f"that error was measured at batch 1, not at {found[0].batch_size}")
     strangers = dict.fromkeys(kind for one in found for kind in one.strangers)
     if strangers:
         lines.append(f"not calibrated, charged as their next of kin: {', '.join(strangers)}")

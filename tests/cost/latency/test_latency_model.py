@@ -16,7 +16,7 @@ from convarium.cost.latency.calibrate import Calibration, calibrate
 from convarium.cost.latency.calls import SIZES, Call, calls_of
 from convarium.cost.latency.chains import COUNT, Chains
 from convarium.cost.latency.model import LatencyModel, typical_error
-from convarium.cost.latency.predict import predict
+from convarium.cost.latency.predict import predict, priced
 from convarium.cost.latency.shapes import MOST_MACS, drawn
 from convarium.cost.latency.sitting import sit
 from convarium.cost.latency.store import NAME, Kept, keep, kept, key_of
@@ -58,6 +58,8 @@ CASES = [
     (nn.Conv2d(8, 16, 3, padding=1, groups=2), (1, 8, 6, 6), "grouped", 16 * 36 * 4 * 9),
     (nn.Conv2d(8, 16, 1), (1, 8, 6, 6), "pointwise", 16 * 36 * 8),
     (nn.ConvTranspose2d(4, 6, 3, stride=2), (1, 4, 5, 5), "conv", 25 * 4 * 6 * 9),
+    (nn.Conv3d(3, 4, 3), (2, 3, 4, 6, 6), "conv", 2 * 2 * 4 * 4 * 4 * 3 * 27),
+    (nn.ConvTranspose3d(4, 6, 3, 2), (1, 4, 5, 6, 7), "conv", 5 * 6 * 7 * 4 * 6 * 27),
     (nn.Linear(7, 5), (3, 7), "linear", 3 * 35),
     (nn.ReLU(), (1, 4, 2, 2), "map", 0),
     (nn.ReLU(inplace=True), (1, 4, 2, 2), "map_in_place", 0),
@@ -83,6 +85,35 @@ def test_calls_have_the_multiply_adds_that_the_count_has() -> None:
     )
     counted = cost_of(model, (3, 32, 32), name="m").macs
     assert sum(call.macs for call in _calls(model, 1, 3, 32, 32)) == counted
+
+
+def test_an_lstm_is_priced_by_its_multiply_adds_and_named(samples) -> None:
+    """Of 5 steps each takes four gates of 32 from 48 inputs and 32 states."""
+    net = nn.LSTM(48, 32)
+    assert sum(call.macs for call in _calls(net, 5, 1, 48)) == 5 * 4 * 32 * (48 + 32)
+    model = LatencyModel(samples)
+    rows, _ = trace_anyhow(net, (5, 1, 48))
+    assert len(priced(rows, model, name="m", batch_size=5).strangers) == 1
+    assert predict(nn.Conv3d(3, 4, 3), (3, 4, 6, 6), model, name="m").strangers == (
+        "convolution of 3 dimensions",
+    )
+
+
+class _FindsNothing(nn.Module):
+    """As a detector's head where no box was found."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Conv2d(3, 8, 3)
+
+    def forward(self, x):
+        return self.head(x[:0])
+
+
+def test_what_has_no_elements_costs_a_call_alone(samples) -> None:
+    found = predict(_FindsNothing(), (3, 8, 8), LatencyModel(samples), name="m")
+    assert found.macs == 0
+    assert 0 < found.ms < 1
 
 
 def test_shapes_are_drawn_alike_every_time_and_in_bounds() -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import html
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,28 @@ from convarium.facts import ErrorRate
 from convarium.files import written_whole
 from convarium.machine import Counter, PeakMemory, give_back, interleaved, joules_per_pass
 from convarium.machine.describe import processor
-from convarium.report.drawing import ROWS, Drawing, finished, log_axis
+from convarium.report.drawing import EDGE, FONT, ROWS, Drawing, finished, log_axis
 from convarium.report.palette import TOKENS, variable
+from convarium.report.places import Spot, place
 
+# Those with their names in the first picture: all 48 would cover each other.
+LANDMARKS = (
+    *("alexnet_owt", "zfnet", "nin_imagenet", "squeezenet_simple_bypass", "googlenet", "vgg_e"),
+    *("resnet18_a", "densenet201", "preact_resnet200", "mobilenet_v1_100_224"),
+)
+WIDTH, HEIGHT, LARGEST = 760, 480, 1300  # of the first picture: pixels, a bubble in square ones
 NETWORKS = "alexnet_2gpu,squeezenet1_1,mobilenet_v1_100_224,googlenet,resnet18_b,resnet50,vgg_d"
+STYLE = """
+body{max-width:1000px;margin:2rem auto;padding:0 1rem;background:var(--page);color:var(--ink);
+font:16px/1.5 system-ui,sans-serif}
+h1{line-height:1.2}figure,.table{margin:0;overflow-x:auto}figure svg{max-width:none}
+table{font-size:.8rem;border-spacing:0}
+td,th{text-align:right;padding:.2rem .7rem .2rem 0;vertical-align:top;white-space:nowrap;
+font-variant-numeric:tabular-nums}
+td:first-child,th:first-child,.long{text-align:left}
+th,.long{white-space:normal}.long{min-width:11rem}
+.wide{display:none}@media(max-width:1010px){.wide{display:block;color:var(--muted)}}
+"""
 _PREFERRED = re.compile(r"single|1 crop|one crop|centre|center|1-crop", re.IGNORECASE)
 _ENSEMBLE = re.compile(r"\b[2-9] nets")
 
@@ -59,7 +78,7 @@ def accuracy_rows() -> list[dict[str, Any]]:
                 "accuracy": 100 - rate.top1,
                 "macs": facts.macs.exact,
                 "params": facts.params.exact,
-                "protocol": f"{rate.dataset}, {rate.protocol}",
+                "protocol": rate.protocol,
                 "source": rate.source,
             }
         )
@@ -67,36 +86,85 @@ def accuracy_rows() -> list[dict[str, Any]]:
 
 
 def accuracy_picture(rows: list[dict[str, Any]]) -> Drawing:
-    macs = [row["macs"] for row in rows]
+    """Bubbles with parameters for area; the landmarks have their names beside them."""
+    macs, accuracies = ([row[what] for row in rows] for what in ("macs", "accuracy"))
     across = [min(macs) / 1.5, max(macs) * 1.5]
-    points = (
-        alt.Chart(ROWS)
-        .mark_point(filled=True, fillOpacity=0.4, strokeWidth=1.5)
-        .encode(
-            x=alt.X(
-                "macs:Q",
-                title="MACs of one picture, log scale",
-                scale=alt.Scale(type="log", domain=across, nice=False),
-                axis=log_axis(across, "~s", grid=False),
-            ),
-            y=alt.Y("accuracy:Q", title="printed top-1 accuracy, %", scale=alt.Scale(zero=False)),
-            size=alt.Size(
-                "params:Q", title="parameters", scale=alt.Scale(range=[20, 1800]), legend=_legend()
-            ),
-            color=alt.Color(
-                "family:N", title="family", scale=alt.Scale(scheme="tableau20"), legend=_names()
-            ),
-            tooltip=["network:N", "accuracy:Q", "macs:Q", "params:Q", "protocol:N", "source:N"],
-        )
+    up = [math.floor(min(accuracies)) - 1, math.ceil(max(accuracies)) + 1]
+    base = alt.Chart(ROWS).encode(
+        x=alt.X(
+            "macs:Q",
+            title="MACs of one picture, log scale",
+            scale=alt.Scale(type="log", domain=across, nice=False),
+            axis=log_axis(across, "~s", grid=False),
+        ),
+        y=alt.Y(
+            "accuracy:Q",
+            title="printed top-1 accuracy, %",
+            scale=alt.Scale(domain=up, nice=False, zero=False),
+        ),
     )
     return Drawing(
         "accuracy-operations",
         "Accuracy, operations, parameters",
         "Printed top-1 accuracy against multiply-adds; the area is parameters.",
         finished(
-            _roomy(points), sorted(rows, key=lambda row: -row["params"]), width=760, height=420
+            _roomy(alt.layer(*_bubbles(base, rows))),
+            labelled(sorted(rows, key=lambda row: -row["params"]), across, up),
+            width=WIDTH,
+            height=HEIGHT,
         ),
     )
+
+
+def _bubbles(base: Any, rows: list[dict[str, Any]]) -> list[Any]:
+    """Bubbles, and the names twice: first with an edge of the card's colour."""
+    colours = alt.Scale(scheme="tableau20")
+    points = base.mark_point(filled=True, fillOpacity=0.4, strokeWidth=1.5).encode(
+        size=alt.Size(
+            "params:Q",
+            title="parameters",
+            scale=alt.Scale(domain=[0, max(row["params"] for row in rows)], range=[0, LARGEST]),
+            legend=_legend(),
+        ),
+        color=alt.Color("family:N", title="family", scale=colours, legend=_names()),
+        stroke=alt.Stroke("family:N", scale=colours, legend=None),
+        tooltip=["network:N", "accuracy:Q", "macs:Q", "params:Q", "protocol:N", "source:N"],
+    )
+    words = [
+        base.mark_text(
+            dx=alt.expr("datum.dx"),
+            dy=alt.expr("datum.dy"),
+            align=alt.expr("datum.align"),
+            baseline="middle",
+            fontSize=12.5,
+            font=FONT,
+            **style,
+        ).encode(text="label:N")
+        for style in (EDGE, {})
+    ]
+    return [points, *words]
+
+
+def labelled(
+    rows: list[dict[str, Any]], across: list[float], up: list[float]
+) -> list[dict[str, Any]]:
+    """The rows with their names, if they are of LANDMARKS, where these cover least."""
+    named = [row["network"] if row["network"] in LANDMARKS else "" for row in rows]
+    wide, most = math.log(across[1] / across[0]), max(row["params"] for row in rows)
+    spots = [
+        Spot(
+            x=WIDTH * math.log(row["macs"] / across[0]) / wide,
+            y=HEIGHT * (up[1] - row["accuracy"]) / (up[1] - up[0]),
+            radius=math.sqrt(LARGEST * row["params"] / most / math.pi),
+            text=name,
+        )
+        for row, name in zip(rows, named, strict=True)
+    ]
+    labels = place(spots, WIDTH, HEIGHT)
+    return [
+        {**row, "label": name, "dx": label.dx, "dy": label.dy, "align": label.align}
+        for row, name, label in zip(rows, named, labels, strict=True)
+    ]
 
 
 def _roomy(chart: Any) -> Any:
@@ -189,25 +257,28 @@ def measured_picture(rows: list[dict[str, Any]], field: str, title: str) -> Draw
 
 def page(drawings: list[Drawing], notes: list[str], rows: list[dict[str, Any]]) -> str:
     tokens = "".join(f"--{k}: light-dark({light}, {dark});" for k, (light, dark) in TOKENS.items())
-    figures = "".join(f"<h2>{html.escape(d.title)}</h2><figure>{d.svg}</figure>" for d in drawings)
+    figures = "".join(
+        f"<h2>{html.escape(d.title)}</h2><p class='wide'>Wider than this screen: it scrolls "
+        f"sideways.</p><figure tabindex='0'>{d.svg}</figure>"
+        for d in drawings
+    )
     said = "".join(f"<p>{html.escape(note)}</p>" for note in notes)
     cells = "".join(
         f"<tr><td>{row['network']}</td><td>{row['accuracy']:.2f}</td><td>{row['macs']:,}</td>"
-        f"<td>{row['params']:,}</td><td>{html.escape(row['protocol'])}</td>"
-        f"<td>{html.escape(row['source'])}</td></tr>"
+        f"<td>{row['params']:,}</td><td class='long'>{html.escape(row['protocol'])}</td>"
+        f"<td class='long'>{html.escape(row['source'])}</td></tr>"
         for row in rows
     )
     return (
-        "<!DOCTYPE html><html lang='en'><meta charset='utf-8'><title>Accuracy and cost</title>"
-        f"<style>:root{{color-scheme:light dark;{tokens}}}body{{max-width:1000px;margin:2rem auto;"
-        "padding:0 1rem;background:var(--page);color:var(--ink);font:16px/1.5 system-ui,sans-serif}"
-        "figure,.table{margin:0;overflow-x:auto}figure svg{max-width:none}"
-        "td,th{text-align:left;padding:.2rem .8rem .2rem 0}"
-        "table{font-size:.85rem}</style><h1>Accuracy and cost of the landmark networks</h1>"
-        f"{said}{figures}<h2>The printed errors</h2><div class='table'><table><tr>"
-        "<th>network</th><th>top-1 %</th>"
-        "<th>MACs</th><th>parameters</th><th>protocol</th><th>source</th></tr>"
-        f"{cells}</table></div></html>\n"
+        "<!DOCTYPE html><html lang='en'><meta charset='utf-8'>"
+        "<meta name='viewport' content='width=device-width'><title>Accuracy and cost</title>"
+        f"<style>:root{{color-scheme:light dark;{tokens}}}{STYLE}</style>"
+        f"<h1>Accuracy and cost of the landmark networks</h1>{said}{figures}"
+        "<h2>What is printed</h2><p>Top-1 accuracy on ILSVRC2012's validation pictures. Tables are "
+        "those of each network's own paper; MACs and parameters are counted.</p>"
+        "<div class='table' tabindex='0'><table><tr><th>network</th><th>top-1 accuracy, %</th>"
+        "<th>MACs</th><th>parameters</th><th class='long'>protocol</th>"
+        f"<th class='long'>source</th></tr>{cells}</table></div></html>\n"
     )
 
 
@@ -221,14 +292,16 @@ def main() -> None:
     printed = accuracy_rows()
     batches = [int(batch) for batch in given.batches.split(",")]
     measured, reason = measured_rows(given.networks.split(","), batches, given.seconds)
-    quantities = [("ms", "Milliseconds a picture"), ("megabytes", "MB above the start, one pass")]
+    quantities = [("ms", "Milliseconds a picture"), ("megabytes", "Peak memory of a pass, MB")]
     quantities.append(("joules", "Joules a picture"))
     lines = [measured_picture(measured, field, title) for field, title in quantities]
     drawings = [accuracy_picture(printed), *(line for line in lines if line)]
-    threads = (
-        f"{torch.get_num_threads()} threads, medians of {min(r['n'] for r in measured)} or more"
-    )
-    notes = [f"Measured on {processor()}, {threads}, float32, inference."]
+    count, rounds = torch.get_num_threads(), min(row["n"] for row in measured)
+    threads = f"{count} thread{'s' * (count > 1)}"
+    notes = [
+        f"Measured on {processor()}, {threads}, float32, inference; medians of {rounds} rounds or "
+        "more. Memory is above what is there before a pass; 1 MB is 1,000,000 bytes."
+    ]
     notes.append("Protocols differ between papers: see the table before comparing two points.")
     if reason:
         notes.append(f"Energy: {reason}.")

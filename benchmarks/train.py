@@ -199,6 +199,15 @@ def overhead(place: str, rounds: int, fixed: list[str]) -> None:
     print("(goal below 2 %)")
 
 
+@dataclass(frozen=True)
+class Depth:
+    """Mean seconds of a step by contestant, and the share of the steps that dropped each block."""
+
+    seconds: dict[str, float]
+    dropped: dict[str, float]
+    steps: int
+
+
 def depth(place: str, rounds: int, fixed: list[str], batch: int) -> None:
     """Stochastic depth against the same network with every block, and the share it should skip.
 
@@ -207,13 +216,18 @@ def depth(place: str, rounds: int, fixed: list[str], batch: int) -> None:
     """
     case = Case("stochastic_depth_110", replace(_CIFAR, batch=batch), 1, 0, 0)
     dataset = normalised(load_dataset(place), case.recipe)
-    plan = planned(case, dataset, fixed)
+    survival = {at: block.survival for at, block in _blocks(build(case, dataset)).items()}
+    _tell_depth(case, _timed_depth(case, dataset, planned(case, dataset, fixed), rounds), survival)
+
+
+def _timed_depth(case: Case, dataset: Dataset, plan: Plan, rounds: int) -> Depth:
+    """Steps in turns: with all blocks, by stochastic depth, and without each stage."""
     models = {name: build(case, dataset) for name in ("all blocks", "stochastic depth", *STAGES)}
-    chosen = _blocks(models["stochastic depth"])
     for name, model in models.items():
         for at, block in _blocks(model).items():
             if name != "stochastic depth":
                 block.survival = 0.0 if at.startswith(name) else 1.0
+    chosen = _blocks(models["stochastic depth"])
     ran: Counter[str] = Counter()
     for at, block in chosen.items():
         block.get_submodule("conv1").register_forward_hook(partial(_note, ran, at))
@@ -224,26 +238,30 @@ def depth(place: str, rounds: int, fixed: list[str], batch: int) -> None:
         steps = 40 * rounds
         found = rounds_of(tasks, rounds=steps, steps=1, refill=0)
     mean = {name: statistics.mean(seconds) for name, seconds in found.items()}
+    return Depth(mean, {at: 1 - ran[at] / steps for at in chosen}, steps)
+
+
+def _tell_depth(case: Case, found: Depth, survival: dict[str, float]) -> None:
+    """How much shorter a step is: as measured, and by what its blocks should take."""
+    mean, dropped = found.seconds, found.dropped
     for who, seconds in mean.items():
         told = f"without {who}" if who in STAGES else who
-        print(f"{told:<18} {1e3 * seconds:.1f} ms, mean of {steps}")
-    whole = mean["all blocks"]
-    dropped = {at: 1 - ran[at] / steps for at in chosen}
+        print(f"{told:<18} {1e3 * seconds:.1f} ms, mean of {found.steps}")
     macs = {row.name: row.macs for row in convarium.measure_cost(case.network).rows}
-    own = {at: sum(v for k, v in macs.items() if k.startswith(f"{at}.")) for at in chosen}
-    shares = {at: own[at] / sum(macs.values()) for at in chosen}
-    skips = sum((1 - b.survival) * shares[at] for at, b in chosen.items())
+    own = {at: sum(v for k, v in macs.items() if k.startswith(f"{at}.")) for at in dropped}
+    shares = {at: own[at] / sum(macs.values()) for at in dropped}
+    whole = mean["all blocks"]
     by_time = sum(
-        (1 - mean[stage] / whole) * statistics.mean(dropped[at] for at in chosen if stage in at)
+        (1 - mean[stage] / whole) * statistics.mean(dropped[at] for at in dropped if stage in at)
         for stage in STAGES
     )
-    print(f"{case.network}, batch {batch}: a step is shorter by, in %")
+    by_macs = sum(dropped[at] * shares[at] for at in dropped)
+    by_chance = sum((1 - survival[at]) * shares[at] for at in dropped)
+    print(f"{case.network}, batch {case.recipe.batch}: a step is shorter by, in %")
     print(f"{100 * (1 - mean['stochastic depth'] / whole):.1f} as measured;")
     print(f"{100 * by_time:.1f} by the time of the stages whose blocks these steps dropped;")
-    print(
-        f"{100 * sum(dropped[at] * shares[at] for at in chosen):.1f} by the MACs of those blocks;"
-    )
-    print(f"{100 * skips:.1f} by the MACs of all blocks at their chance; the paper says 25")
+    print(f"{100 * by_macs:.1f} by the MACs of those blocks;")
+    print(f"{100 * by_chance:.1f} by the MACs of all blocks at their chance; the paper says 25")
 
 
 def _blocks(model: nn.Module) -> dict[str, Surviving]:

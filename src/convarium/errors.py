@@ -45,6 +45,17 @@ class StoppedError(ConvariumError):
     exit_code = 75
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """True for Python's error and for torch's, which is told by its words without importing it.
+
+    >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: ..."))
+    True
+    """
+    words = ("can't allocate memory", "out of memory", "not enough memory")
+    by_torch = isinstance(error, RuntimeError) and any(word in str(error) for word in words)
+    return isinstance(error, MemoryError) or by_torch
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """The error for a name that does not exist, with the closest names that do.
 

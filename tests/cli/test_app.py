@@ -103,6 +103,34 @@ def test_an_error_is_one_line_and_an_exit_code(
     assert "\n" not in line
 
 
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [("", "interrupted\n"), ("step 7 is kept.", "interrupted. step 7 is kept.\n")],
+)
+def test_ctrl_c_in_a_verb_is_told(
+    kept: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(pattern: str) -> None:
+        raise KeyboardInterrupt(kept)
+
+    verb = typer.Typer(add_completion=False)
+    verb.command("list")(stopped)
+    monkeypatch.setattr(app, "load_verb", lambda _: typer.main.get_command(verb))
+    assert main(["list", "all"]) == 130
+    assert capsys.readouterr().err == said
+
+
+def test_ctrl_c_before_a_verb_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(_: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(app, "load_verb", stopped)
+    assert main(["version"]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
 def test_a_closed_pipe_ends_quietly() -> None:
     process = subprocess.Popen(
         [*COMMAND, "version"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

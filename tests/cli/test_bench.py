@@ -9,9 +9,13 @@ from pathlib import Path
 import pytest
 
 from convarium.cli import main
+from convarium.cli.bench_text import bench_text
 from convarium.cost.latency.shapes import drawn
 from convarium.cost.latency.store import Kept, keep
 from convarium.cost.measured import operators
+from convarium.cost.measured.bench import BenchReport, point_of
+from convarium.cost.measured.interference import Signs, judge
+from convarium.cost.measured.operators import OperatorTime, OperatorTimes
 from convarium.machine import Plan
 from convarium.records import Database
 
@@ -23,6 +27,18 @@ class Two(nn.Module):
     def forward(self, x, y):
         return x + y
 
+class Fails(nn.Module):
+    def forward(self, x):
+        if not x.is_meta:
+            raise KeyError("gone")
+        return x
+
+def fails():
+    return Fails()
+def video():
+    return nn.Conv3d(3, 4, 3)
+def half():
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).half()
 def good():
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
 def wide():
@@ -80,6 +96,32 @@ def test_the_table_names_what_it_measured(nets: str, capsys: pytest.CaptureFixtu
         assert word in text
 
 
+def test_small_figures_do_not_become_zero() -> None:
+    laps, beside = [0.0006] * 3, {"peak_bytes": 4_000, "joules_per_image": 0.000417}
+    slow = point_of("slow", 1, 1, [40.0] * 3, {"peak_bytes": 0, "joules_per_image": 12.5})
+    points = (point_of("quick", 1, 1, laps, beside), slow)
+    report = BenchReport(points, (), judge(Signs(1, 1, 0)), "contiguous", "fp32")
+    rows = [line.split() for line in bench_text(report, "here").splitlines()]
+    quick, slow_row = (next(row for row in rows if row[:1] == [name]) for name in ("quick", "slow"))
+    assert (quick[3], quick[-1]) == ("0.6", "0.000417")
+    assert (slow_row[7], slow_row[-1]) == ("0.025", "12.50")
+
+
+def test_operators_are_told_without_what_is_between_them() -> None:
+    """3 of 4 ms are operators': the Python between does not make the sum look whole."""
+    times = OperatorTimes((OperatorTime("a", "relu", 3.0),), 3.0, 4.0, ms_between=1.0)
+    beside = {"peak_bytes": 0, "joules_per_image": 0, "operators": times}
+    report = BenchReport(
+        (point_of("net", 1, 2, [0.004] * 3, beside),),
+        (),
+        judge(Signs(1, 1, 0)),
+        "contiguous",
+        "fp32",
+    )
+    text = bench_text(report, "here")
+    assert "net, batch 1, 2 threads: operators take 3.00 ms of a pass of 4.00 ms (75.0 %)" in text
+
+
 BAD = [
     ([], 2, "name a network"),
     (["vgg_dd"], 2, "Did you mean vgg_d"),
@@ -94,10 +136,37 @@ BAD = [
     (["lenet5", "--against", "torchvison"], 2, "Did you mean torchvision"),
     (["lenet5", "--calibrate"], 2, "takes no names"),
     (["--check"], 2, "goes with --calibrate"),
+    (["--calibrate", "--batch", "1"], 2, "--calibrate goes with --check"),
+    (["--calibrate", "--seconds", "9"], 2, "--calibrate goes with --check"),
+    (["--calibrate", "--per-op"], 2, "--calibrate goes with --check"),
+    (["--calibrate", "--against", "timm"], 2, "--calibrate goes with --check"),
+    (["--calibrate", "--input", "3x8x8"], 2, "--calibrate goes with --check"),
     (["{nets}:good"], 2, "--input 3x224x224"),
     (["{nets}:two", "--input", "3x8x8"], 3, "Wrap it in a module"),
     (["{nets}:good", "--input", "3x2x2"], 3, "cannot take a picture"),
 ]
+
+
+def test_a_fault_of_the_users_network_is_told_as_theirs(
+    nets: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [f"{nets}:fails", "--input", "3x8x8", "--threads", "1"]
+    assert main(["bench", *words]) == 3
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "error: nets.py:fails cannot take pictures of 1x3x8x8: KeyError 'gone'"
+
+
+def test_channels_last_is_for_pictures(nets: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [f"{nets}:video", "--input", "3x4x8x8", "--layout", "channels_last", "--threads", "1"]
+    assert main(["bench", *words]) == 2
+    assert "takes 3x4x8x8, no picture of CxHxW" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_half_floats_are_said(nets: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [f"{nets}:half", "--input", "3x8x8", "--threads", "1", "--seconds", "0.01"]
+    assert main(["bench", *words]) == 0
+    said = "nets.py:half computes in float16, as it was built."
+    assert said in capsys.readouterr().err.splitlines()
 
 
 @pytest.mark.parametrize(("words", "code", "said"), BAD, ids=lambda v: str(v)[:40])
@@ -142,6 +211,11 @@ def test_time_is_predicted_with_its_own_error(
     text = capsys.readouterr().out
     assert "error on 12 networks not calibrated on: 11.0 % mean" in text
     assert "by MACs alone 40.0 %, tau 0.800; the machine repeats itself within 2.0 %" in text
+    assert "that error was measured at batch 1, not at 2" in text
+    assert main(["cost", f"{nets}:half", *words[2:]]) == 0
+    captured = capsys.readouterr()
+    assert "batch 1, not" not in captured.out
+    assert captured.err == "nets.py:half is built in float16, told is the time in fp32.\n"
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_predicted_times_are_of_the_precision_asked_for(
     monkeypatch.setenv("CONVARIUM_HOME", str(tmp_path))
     asked = ["cost", "lenet5", "--predict-time", "--threads", "1", "--precision", "bf16"]
     assert main(asked) == 2
-    assert "not calibrated for 1 threads, bf16" in capsys.readouterr().err
+    assert "not calibrated for 1 thread, bf16" in capsys.readouterr().err
 
 
 def test_bench_of_words_and_of_files_of_one_name(

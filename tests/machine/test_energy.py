@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from convarium.machine import Counter
+from convarium.machine import Counter, energy, joules_per_pass
 from convarium.machine.energy import POWERCAP
 
 RANGE = 262_143_328_850  # of a real package, in microjoules
@@ -154,10 +154,46 @@ def test_a_counter_that_vanishes_gives_a_reason(tmp_path, counter) -> None:
     assert used.reason.startswith("not available: ")
 
 
-def test_an_error_of_the_block_is_not_hidden(tmp_path, counter) -> None:
+@pytest.mark.parametrize("kind", [ZeroDivisionError, ValueError, FileNotFoundError])
+def test_an_error_of_the_block_is_not_hidden(tmp_path, counter, kind) -> None:
     _domain(tmp_path, "intel-rapl:0", "package-0", 0)
-    with pytest.raises(ZeroDivisionError), counter().measure():
-        raise ZeroDivisionError
+    with pytest.raises(kind), counter().measure():
+        raise kind
+
+
+def test_a_counter_that_falls_from_beyond_its_range_gives_a_reason(tmp_path, counter) -> None:
+    """It was set back: what it drew would come out as less than nothing."""
+    file = _domain(tmp_path, "intel-rapl:0", "package-0", RANGE + 5_000_000)
+    with counter().measure() as used:
+        file.write_text("1000000\n")
+    assert used.joules is None
+    assert used.reason.startswith(f"not available: {file} fell from {RANGE + 5_000_000} to 1000000")
+
+
+def test_a_counter_without_its_range_gives_a_reason(tmp_path, counter) -> None:
+    lacks = _domain(tmp_path, "intel-rapl:0", "package-0", 0).with_name("max_energy_range_uj")
+    lacks.unlink()
+    with counter().measure() as used:
+        pass
+    assert used.joules is None
+    assert used.reason == f"not available: {lacks}: No such file or directory"
+
+
+def test_a_domain_whose_name_is_no_text_is_none(tmp_path, counter) -> None:
+    _domain(tmp_path, "intel-rapl:0", "package-0", 0)
+    (_domain(tmp_path, "intel-rapl:1", "", 0).with_name("name")).write_bytes(b"\xff\xfe\n")
+    with counter().measure() as used:
+        pass
+    assert used.sources == ("RAPL package-0",)
+
+
+def test_work_that_draws_nothing_was_not_measured(tmp_path, counter, monkeypatch) -> None:
+    """Virtual machines show counters that stand still: no work takes 0 joules."""
+    monkeypatch.setattr(energy, "LEAST_SECONDS", 0.0)
+    _domain(tmp_path, "intel-rapl:0", "package-0", 0)
+    joules, reason = joules_per_pass(lambda: None, counter())
+    assert joules is None
+    assert reason == "not available: RAPL package-0 stood still for 20 passes"
 
 
 def test_this_machine_gives_joules_or_a_reason() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -26,6 +27,26 @@ def test_printed_errors_are_drawn(canziani) -> None:
     assert one["accuracy"] == pytest.approx(100 - 24.7)
     drawing = canziani.accuracy_picture(rows)
     assert drawing.svg.count('aria-roledescription="point"') == len(rows)
+
+
+def test_landmarks_have_their_names_in_the_picture(canziani) -> None:
+    """A bubble that nobody can tell from 47 others says nothing; of all, names would overlap."""
+    rows = canziani.accuracy_rows()
+    svg = canziani.accuracy_picture(rows).svg
+    shown = [text for text in ElementTree.fromstring(svg).itertext() if text.strip()]
+    assert set(canziani.LANDMARKS) <= {row["network"] for row in rows}
+    names = {row["network"] for row in rows}
+    assert sorted(names.intersection(shown) - {"zfnet", "googlenet"}) == sorted(
+        set(canziani.LANDMARKS) - {"zfnet", "googlenet"}  # these are families in the legend, too
+    )
+
+
+def test_the_table_tells_accuracies_and_says_so(canziani) -> None:
+    """57.1 % are right by BVLC's readme of its AlexNet."""
+    rows = [row for row in canziani.accuracy_rows() if row["network"] == "alexnet_2gpu"]
+    page = canziani.page([], [], rows)
+    assert "<th>top-1 accuracy, %</th>" in page
+    assert "<td>alexnet_2gpu</td><td>57.10</td>" in page
 
 
 def test_what_was_measured_is_drawn_and_what_was_not_is_left_out(canziani) -> None:

@@ -126,6 +126,18 @@ def test_what_a_machine_has_not_is_none_and_a_whole_batch_is_told(text) -> None:
     assert re.search(r"<dt>micro_batch</dt><dd>the whole batch</dd>", text)
 
 
+@pytest.mark.parametrize(
+    ("known", "shown"),
+    [(64 * 2**30, "68,719.48 MB"), ("not available: not told", "not available: not told")],
+)
+def test_a_machines_memory_has_a_unit(single, tmp_path: Path, known, shown) -> None:
+    """2 to the 36th is 68 719 476 736."""
+    race = replace(single, machine={"cores": 2, "memory_bytes": known})
+    for write in (write_run, write_report):
+        page = write(race, tmp_path).read_text("utf-8")
+        assert f"<dt>memory</dt><dd>{shown}</dd>" in page
+
+
 def test_the_error_chart_has_training_and_validation(single) -> None:
     error = training_lines(single.results[0])[1]
     assert [one.name for one in error.series] == ["training", "validation"]

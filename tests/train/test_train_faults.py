@@ -7,6 +7,7 @@ import random
 import shutil
 import signal
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ import pytest
 from PIL import Image
 
 from convarium.bakeoff.folder import alone_in
+from convarium.cli import main
 from convarium.data import load_dataset
 from convarium.data.counter import order
 from convarium.train.checkpoint import manifests_config
+from convarium.train.position import pictures_of
 from train.conftest import Trial
 
 STEPS = 12  # two epochs of six batches
@@ -188,6 +191,29 @@ def test_other_pixels_under_the_same_names_and_sizes_are_no_exact_resume(
     assert end["code"] == 0, end
     assert json.loads(end["out"])["exact"] is (seed == 0)
     assert ("approximate: pictures " in end["err"]) is (seed == 1)
+
+
+def test_exchanged_pictures_on_disk_are_no_exact_resume(tmp_path, monkeypatch, capsys) -> None:
+    """What would not fit into memory is told apart by its files' bytes, not by their times."""
+    monkeypatch.setattr("convarium.data.load.MEMORY_BOUND", 0)
+    pictures = tmp_path / "pictures"
+    _draw_pictures(pictures, "bmp", count=110)
+    words = ["train", "lenet5", "--data", str(pictures), "--epochs", "1", "--threads", "1"]
+    assert main([*words, "--out", str(tmp_path / "first"), "--checkpoint-steps", "2"]) == 0
+    for seed, said in ((0, "to the same bits"), (1, "approximate: pictures ")):
+        _draw_pictures(pictures, "bmp", seed, count=110)
+        capsys.readouterr()
+        again = ["--out", str(tmp_path / f"again{seed}"), "--resume", str(tmp_path / "first")]
+        assert main([*words, *again]) == 0
+        assert said in capsys.readouterr().err
+
+
+def test_the_checksum_of_pictures_on_disk_is_that_of_their_files(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("convarium.data.load.MEMORY_BOUND", 0)
+    _draw_pictures(tmp_path, "bmp", count=4)
+    each = [zlib.crc32(path.read_bytes()) for path in sorted(tmp_path.rglob("*.bmp"))]
+    whole = zlib.crc32(b"".join(one.to_bytes(4, "little") for one in each))
+    assert pictures_of(load_dataset(str(tmp_path))) == {"pictures": f"{whole:08x}"}
 
 
 def test_a_picture_that_vanishes_in_mid_epoch_is_named_and_the_run_goes_on(

@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from convarium import __version__
-from convarium.cli.complaint import complaint
+from convarium.cli.complaint import INTERRUPTED, complaint
 from convarium.cli.interrupts import interrupts_kept
 from convarium.cli.output import hush_stdout
 
@@ -45,6 +45,10 @@ _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _EPILOG = "Example: convarium bakeoff --data digits"
 
 
+class _StoppedError(Exception):
+    """Ctrl-C, with what it said was kept: of a plain one typer makes an exit without a word."""
+
+
 class _Verbs(TyperGroup):
     """Knows every verb by its line of help; imports a verb's file only when it is to run."""
 
@@ -59,9 +63,15 @@ class _Verbs(TyperGroup):
         return verb, load_verb(verb) if verb and command else None, rest
 
     def invoke(self, ctx: Any) -> Any:
-        """Runs the verb. A reader that closed the pipe has had what it wanted: that is no error."""
+        """Runs the verb. A reader that closed the pipe has had what it wanted: that is no error.
+
+        Raises:
+            _StoppedError: Ctrl-C came.
+        """
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise _StoppedError(str(error)) from error
         except BrokenPipeError:
             hush_stdout()
             return 0
@@ -110,6 +120,8 @@ def main(argv: list[str] | None = None) -> int:
         with interrupts_kept():
             code = build().main(words, prog_name="convarium", standalone_mode=False)
         sys.stdout.flush()
+        if code == INTERRUPTED:  # before the verb began
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except BrokenPipeError:
         hush_stdout()
@@ -120,9 +132,13 @@ def main(argv: list[str] | None = None) -> int:
             return 0
         if debug:
             traceback.print_exc()
-        line, exit_code = complaint(error)
+        line, exit_code = complaint(_plain(error))
         print(line, file=sys.stderr)
         return exit_code
+
+
+def _plain(error: BaseException) -> BaseException:
+    return KeyboardInterrupt(str(error)) if isinstance(error, _StoppedError) else error
 
 
 def _write_any_name() -> None:

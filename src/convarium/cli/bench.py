@@ -27,7 +27,9 @@ def bench(
             autocompletion=complete,
         ),
     ] = None,
-    batch: Annotated[str, typer.Option(metavar="N,N", help="Pictures at once.")] = "1",
+    batch: Annotated[
+        str | None, typer.Option(metavar="N,N", help="Pictures at once; 1 when left out.")
+    ] = None,
     threads: Annotated[
         str | None,
         typer.Option(metavar="N,N", help="Threads; all that may be used when left out."),
@@ -35,7 +37,12 @@ def bench(
     precision: Annotated[str, typer.Option(help="fp32, or bf16 by autocast.")] = "fp32",
     layout: Annotated[str, typer.Option(help="contiguous or channels_last.")] = "contiguous",
     device: Device = None,
-    seconds: Annotated[float, typer.Option(help="A network, batch and number of threads.")] = 2.0,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            metavar="S", help="For each network, batch and number of threads; 2 when left out."
+        ),
+    ] = None,
     input_size: Annotated[
         str | None,
         typer.Option("--input", metavar="CxHxW", help="Each network's native size when left out."),
@@ -44,10 +51,14 @@ def bench(
         str | None,
         typer.Option(metavar="LIB,LIB", help="Their equal networks too: torchvision, timm."),
     ] = None,
-    per_op: Annotated[bool, typer.Option("--per-op", help="Time every operator.")] = False,
+    per_op: Annotated[
+        bool, typer.Option("--per-op", help="Time every operator, and Python between.")
+    ] = False,
     calibrate: Annotated[
         bool,
-        typer.Option("--calibrate", help="Fit the latency model of `cost --predict-time`: 1 min."),
+        typer.Option(
+            "--calibrate", help="Fit the latency model of `cost --predict-time`; a minute."
+        ),
     ] = False,
     check: Annotated[
         bool, typer.Option("--check", help="After --calibrate: 12 networks, predicted and timed.")
@@ -57,7 +68,10 @@ def bench(
     """Time networks on this machine: latency, pictures a second, peak memory, energy.
 
     Networks are timed in turns, round after round, so that a busy moment falls on all of them.
-    With several names, times are told over the first one's; with --against, over their equals'.
+    With several names, each one's time is also told as a ratio to the first one's; an equal's of
+    --against, as a ratio to its own counterpart's. p50, p90, p99 are milliseconds of a whole batch
+    in which half, nine tenths and 99 of 100 passes end. MB are 1,000,000 bytes of resident memory
+    above what is there before a pass.
 
     \b
     Example: convarium bench resnet50 --batch 1,8,32 --threads 1,2
@@ -66,10 +80,14 @@ def bench(
     Example: convarium bench --calibrate --check
     """
     size = None if input_size is None else parse_size(input_size, least=1)
-    batches = numbers(batch, "--batch")
+    batches = numbers("1" if batch is None else batch, "--batch")
     counts = None if threads is None else numbers(threads, "--threads")
     if calibrate and names:
         raise UsageError("--calibrate takes no names: it times shapes of no network.")
+    if calibrate and any((batch, seconds is not None, input_size, against, per_op)):
+        raise UsageError(
+            "--calibrate goes with --check, --threads, --precision, --layout and --json only."
+        )
     if check and not calibrate:
         raise UsageError("--check goes with --calibrate.")
     if not calibrate and not names:
@@ -85,7 +103,7 @@ def bench(
     if calibrate:
         _calibrate(plans, with_check=check, as_json=as_json)
         return
-    settings = Settings(plans, tuple(batches), seconds, per_op)
+    settings = Settings(plans, tuple(batches), 2.0 if seconds is None else seconds, per_op)
     libraries = [word for word in (against or "").split(",") if word]
     _measure(names or [], libraries, size, settings, as_json=as_json)
 
@@ -135,7 +153,7 @@ def _measure(
 
 
 def _calibrate(plans: tuple[Plan, ...], *, with_check: bool, as_json: bool) -> None:
-    from convarium.cli.bench_text import check_text, errors_text
+    from convarium.cli.bench_text import check_text, errors_text, interference_text
     from convarium.cost.latency.sitting import sit
 
     told = []
@@ -145,7 +163,9 @@ def _calibrate(plans: tuple[Plan, ...], *, with_check: bool, as_json: bool) -> N
         if not as_json:
             print(errors_text(found))
             print(f"kept in {found.path}")
-            if found.reached is not None:
+            if found.reached is None:
+                print(interference_text(found.interference))
+            else:
                 print(check_text(found.reached))
     if as_json:
         print_json({"calibrations": told})

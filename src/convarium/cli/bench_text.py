@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from convarium.cli.text import columns, paragraph
+from convarium.cli.text import columns, counted, paragraph
 
 if TYPE_CHECKING:
     from convarium.cost.latency.predict import Prediction
@@ -21,7 +21,7 @@ def bench_text(report: BenchReport, device: str) -> str:
     header += ["images/s", "peak MB", "J/image"]
     rows = [_point(point) for point in report.points]
     parts = [
-        f"{device}, {report.precision}, {report.layout}",
+        f"{device}, {report.precision}, {report.layout}; ms are of a whole batch, images/s at p50",
         columns(header, rows, right="lrrrrrrrrr"),
     ]
     if report.ratios:
@@ -47,11 +47,20 @@ def _point(point: Point) -> list[str]:
     peak, joules = point.peak_bytes, point.joules_per_image
     return [
         *(point.name, str(point.batch), str(point.threads)),
-        *(f"{value:.2f}" for value in (point.ms_p50, point.ms_p90, point.ms_p99)),
-        *(str(point.n), f"{point.images_per_second:.1f}"),
+        *(_figure(value) for value in (point.ms_p50, point.ms_p90, point.ms_p99)),
+        *(str(point.n), _figure(point.images_per_second)),
         "not available" if peak is None else f"{peak / 1e6:.1f}",
-        "not available" if joules is None else f"{joules:.3f}",
+        "not available" if joules is None else _figure(joules),
     ]
+
+
+def _figure(value: float) -> str:
+    """With two places behind the point, small ones with three digits: none becomes zero.
+
+    >>> [_figure(value) for value in (198.967, 1.5, 0.0421, 0.000481)]
+    ['198.97', '1.50', '0.0421', '0.000481']
+    """
+    return f"{value:.2f}" if value >= 1 else f"{value:.3g}"
 
 
 def _operators(point: Point) -> str:
@@ -69,8 +78,9 @@ def _operators(point: Point) -> str:
     whole = times.ms_sum + times.ms_between
     rows = [[name, calls, f"{ms:.3f}", f"{100 * ms / whole:.1f}"] for name, calls, ms in shown]
     title = (
-        f"{point.name}, batch {point.batch}, {point.threads} threads: these rows are "
-        f"{whole:.2f} ms, a pass {times.ms_wall:.2f} ms ({100 * times.share:.1f} %)\n"
+        f"{point.name}, batch {point.batch}, {counted(point.threads, 'thread')}: operators take "
+        f"{times.ms_sum:.2f} ms of a pass of {times.ms_wall:.2f} ms "
+        f"({100 * times.ms_sum / times.ms_wall:.1f} %)\n"
         f"(the clock's own {times.ms_clock:.2f} ms a pass are taken off)"
     )
     return f"{title}\n{columns(['operator', 'calls', 'ms', '%'], rows, right='lrrr')}"
@@ -80,7 +90,8 @@ def interference_text(found: Interference) -> str:
     """One line: was the machine ours alone."""
     if not found.disturbed:
         return "interference: none seen"
-    return paragraph(f"interference: {'; '.join(found.reasons)}. Measure again on a quiet machine.")
+    said = f"interference: {'; '.join(found.reasons)}. Measure again on a quiet machine."
+    return paragraph(said, indent=0)
 
 
 def errors_text(done: Sitting) -> str:
@@ -88,7 +99,10 @@ def errors_text(done: Sitting) -> str:
     rows = [[family, f"{100 * error:.0f} %"] for family, error in sorted(done.held_out.items())]
     left = f", {done.left_out} left out (disturbed)" if done.left_out else ""
     title = f"{done.key}: {done.shapes} shapes in {done.seconds:.0f} s{left}"
-    return f"{title}\n{columns(['held out of the fit', 'mean error'], rows, right='lr', indent=2)}"
+    lines = [title, columns(["held out of the fit", "mean error"], rows, right="lr", indent=2)]
+    if done.not_timed:
+        lines.append(f"not timed, charged as their next of kin: {', '.join(done.not_timed)}")
+    return "\n".join(lines)
 
 
 def check_text(reached: dict[str, Any]) -> str:
@@ -101,7 +115,7 @@ def check_text(reached: dict[str, Any]) -> str:
         ]
         for row in reached["rows"]
     ]
-    header = ["network", "best ms", "median ms", "predicted ms", "error", "by MACs alone"]
+    header = ["network", "best ms", "median ms", "predicted ms", "error", "error by MACs alone"]
     lines = [columns(header, rows, right="lrrrrr"), reached_text(reached)]
     if reached["interference"]["disturbed"]:
         lines.append(f"interference: {'; '.join(reached['interference']['reasons'])}")
@@ -127,14 +141,16 @@ def predictions_text(found: list[Prediction], threads: int, reached: dict[str, A
     rate = _ms_per_gmac(reached)
     rows = [
         [
-            *(one.name, str(one.batch_size), str(threads), f"{one.ms:.2f}"),
-            f"{1e3 * one.batch_size / one.ms:.1f}",
-            "" if rate is None else f"{rate * one.macs / 1e9:.2f}",
+            *(one.name, str(one.batch_size), str(threads), _figure(one.ms)),
+            _figure(1e3 * one.batch_size / one.ms),
+            "" if rate is None else _figure(rate * one.macs / 1e9),
         ]
         for one in found
     ]
     header = ["network", "batch", "threads", "predicted ms", "images/s", "by MACs alone, ms"]
     lines = [columns(header, rows, right="lrrrrr"), reached_text(reached)]
+    if reached is not None and any(one.batch_size != 1 for one in found):
+        lines.append(f"that error was measured at batch 1, not at {found[0].batch_size}")
     strangers = dict.fromkeys(kind for one in found for kind in one.strangers)
     if strangers:
         lines.append(f"not calibrated, charged as their next of kin: {', '.join(strangers)}")

@@ -6,7 +6,13 @@ import errno
 
 import typer
 
-from convarium.errors import ConvariumError, ExhaustedError, InputError, StoppedError
+from convarium.errors import (
+    ConvariumError,
+    ExhaustedError,
+    InputError,
+    StoppedError,
+    is_out_of_memory,
+)
 from convarium.files import printable, shown
 
 # Typer carries its own click since 0.27 and the real one before: both have this ancestor.
@@ -36,7 +42,7 @@ def _text(error: BaseException) -> tuple[str, int]:
         return _line(error), error.exit_code
     if isinstance(error, _ClickException):
         return _usage(error), getattr(error, "exit_code", 2)
-    if _is_out_of_memory(error):
+    if is_out_of_memory(error):
         text = "out of memory. Use a smaller batch, picture or network."
         return text, ExhaustedError.exit_code
     if isinstance(error, OSError) and (told := _of_system(error)):
@@ -74,10 +80,3 @@ def _usage(error: Exception) -> str:
     text += "" if text.endswith((".", "?", "!")) else "."
     context = getattr(error, "ctx", None)
     return f"{text} See {context.command_path} --help" if context else text
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    """True for Python's error and for torch's, which is told by its words without importing it."""
-    words = ("can't allocate memory", "out of memory", "not enough memory")
-    by_torch = isinstance(error, RuntimeError) and any(word in str(error) for word in words)
-    return isinstance(error, MemoryError) or by_torch

@@ -11,7 +11,7 @@ import typer
 from convarium.cli.cost_batch import fits_text, parse_bytes
 from convarium.cli.cost_text import FORMATS, format_of, written
 from convarium.cli.names import complete
-from convarium.cli.output import AsJson, prints_to_stderr
+from convarium.cli.output import AsJson, prints_to_stderr, say
 from convarium.errors import UsageError
 
 
@@ -191,6 +191,9 @@ def _predict(
     known = kept(plan)
     with prints_to_stderr():
         sources = distinct(find(name, size[0] if size else None) for name in dict.fromkeys(names))
+        for one in sources:
+            if others := one.other_floats():
+                say(f"{one.name} is built in {others}, told is the time in {precision}.")
         found = [
             predict(one.model, one.sized(size), known.model, name=one.name, batch_size=batch)
             for one in sources

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from convarium.cli.output import json_text
 from convarium.cli.text import columns, shape
-from convarium.cost.columns import megabytes
+from convarium.cost.words import megabytes
 from convarium.errors import UsageError
 
 if TYPE_CHECKING:

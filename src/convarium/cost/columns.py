@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from convarium.cost.words import shape, short
+from convarium.cost.words import megabytes, shape, short
 from convarium.errors import unknown_name
 from convarium.files import printable
 
@@ -26,19 +26,6 @@ class Column(NamedTuple):
 def count(value: int | None) -> str:
     """With commas; nothing for 0, which most rows have."""
     return f"{value:,}" if value else ""
-
-
-def megabytes(value: int | None) -> str:
-    """In MB of 1,000,000 bytes, smaller units below 0.01 MB, "?" where it is not known.
-
-    >>> [megabytes(n) for n in (0, 40, 3_136, 24_680, 1_234_567_890)]
-    ['0 B', '40 B', '3.14 kB', '0.02 MB', '1,234.57 MB']
-    """
-    if value is None:
-        return "?"
-    if value < 1000:
-        return f"{value} B"
-    return f"{value / 1e3:.2f} kB" if value < 9995 else f"{value / 1e6:,.2f} MB"
 
 
 def field(row: CostRow) -> str:

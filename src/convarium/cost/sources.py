@@ -89,6 +89,11 @@ class Source:
             )
         return size
 
+    def other_floats(self) -> str:
+        """The kinds of its floating-point parameters that are not float32, in words."""
+        kinds = {p.dtype for p in self.model.parameters() if p.dtype.is_floating_point}
+        return " and ".join(sorted(str(k).removeprefix("torch.") for k in kinds - {torch.float32}))
+
 
 def find(word: str, channels: int | None = None, *, values: bool = False) -> Source:
     """The network that `word` names, without values where it can be built so.

@@ -17,6 +17,19 @@ def short(count: float) -> str:
     return f"{count:g}"
 
 
+def megabytes(value: int | None) -> str:
+    """In MB of 1,000,000 bytes, smaller units below 0.01 MB, "?" where it is not known.
+
+    >>> [megabytes(n) for n in (0, 40, 3_136, 24_680, 1_234_567_890)]
+    ['0 B', '40 B', '3.14 kB', '0.02 MB', '1,234.57 MB']
+    """
+    if value is None:
+        return "?"
+    if value < 1000:
+        return f"{value} B"
+    return f"{value / 1e3:.2f} kB" if value < 9995 else f"{value / 1e6:,.2f} MB"
+
+
 def shape(sides: Sequence[int]) -> str:
     """Channels by height by width.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from convarium.data.augment import centre_crop
-from convarium.data.pictures import BadPicturesError, decode, strict_pillow
+from convarium.data.pictures import BadPicturesError, checksum, decode, strict_pillow
 
 MEMORY_BOUND = 1_000_000_000  # bytes of decoded pictures that are kept in memory
 
@@ -36,6 +37,10 @@ class InMemory:
     def read(self, indices: Tensor) -> Tensor:
         """(N, C, S, S) uint8."""
         return self.pixels[indices]
+
+    def checksum(self) -> int:
+        """CRC-32 of the pixels."""
+        return zlib.crc32(self.pixels.contiguous().numpy().data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,16 @@ class OnDisk:
         if bad:
             raise BadPicturesError(bad)
         return pixels
+
+    def checksum(self) -> int:
+        """CRC-32 over those of the files; reads every file, decodes none.
+
+        Raises:
+            BadPicturesError: the first file that cannot be read.
+        """
+        with ThreadPoolExecutor(self.threads) as pool:
+            each = pool.map(checksum, self.paths)
+            return zlib.crc32(np.fromiter(each, "<u4", len(self.paths)).data)
 
 
 @dataclass(frozen=True, slots=True)

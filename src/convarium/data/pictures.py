@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -116,6 +117,16 @@ def decode_whole(path: Path) -> Image.Image:
     """
     with _reasons(path):
         return _whole(path, "RGB", None)
+
+
+def checksum(path: Path) -> int:
+    """CRC-32 of the file's bytes.
+
+    Raises:
+        BadPicturesError: it cannot be read.
+    """
+    with _reasons(path), opened_file(path) as file:
+        return zlib.crc32(file.read(MAX_BYTES))
 
 
 def is_animated(path: Path) -> bool:

@@ -58,7 +58,12 @@ class Counter:
             return
         try:
             before = self._joules()
+        except (OSError, ValueError) as error:
+            used.reason = f"not available: {error}"
             yield used
+            return
+        yield used
+        try:
             used.joules, used.reason = self._joules() - before, ""
         except (OSError, ValueError) as error:
             used.reason = f"not available: {error}"
@@ -78,10 +83,17 @@ class _RaplDomain:
         self._total = 0
 
     def joules(self) -> float:
-        """Joules since opening; a smaller reading than the last means one turn of the counter."""
+        """Joules since opening; a smaller reading than the last means one turn of the counter.
+
+        Raises:
+            OSError, ValueError: it cannot be read, or fell from where no turn begins.
+        """
         now = self._read()
-        step = now - self._last
-        self._total += step if step >= 0 else step + self._range
+        if now < self._last:
+            if self._last > self._range:
+                raise ValueError(f"{self._file} fell from {self._last} to {now} microjoules")
+            self._total += self._range
+        self._total += now - self._last
         self._last = now
         return self._total / 1e6
 
@@ -118,7 +130,9 @@ def _rapl_domains(powercap: Path) -> tuple[list[_Source], str]:
             domains.append(_RaplDomain(folder))
         except PermissionError:
             return [], f"not available: no right to read {folder / 'energy_uj'}"
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            return [], f"not available: {error.filename or folder}: {error.strerror or error}"
+        except ValueError as error:
             return [], f"not available: {folder}: {error}"
     return domains, ""
 
@@ -126,7 +140,7 @@ def _rapl_domains(powercap: Path) -> tuple[list[_Source], str]:
 def _is_counted(folder: Path) -> bool:
     try:
         name = (folder / "name").read_text().strip()
-    except OSError:
+    except (OSError, ValueError):  # without a name, or one that is no text
         return False
     return name.startswith("package-") or name == "dram"
 
@@ -165,4 +179,9 @@ def joules_per_pass(run: Callable[[], object], counter: Counter) -> tuple[float 
         while passes < LEAST_PASSES or time.perf_counter() - begin < LEAST_SECONDS:
             run()
             passes += 1
+    if energy.joules == 0:  # as in virtual machines that show the counter and no more
+        return (
+            None,
+            f"not available: {' and '.join(energy.sources)} stood still for {passes} passes",
+        )
     return (None if energy.joules is None else energy.joules / passes), energy.reason

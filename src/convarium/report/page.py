@@ -29,7 +29,7 @@ from convarium.report.history import history_chart, winners
 from convarium.report.leaders import leaders
 from convarium.report.palette import TOKENS
 from convarium.report.series import Lines, gradient_lines
-from convarium.report.words import day, recipe_rows, told
+from convarium.report.words import day, pairs, recipe_rows
 
 _OWN = resources.files("convarium.report")
 _PICTURE = re.compile(r"data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}")
@@ -134,7 +134,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        told=told, day=day, picture=_picture, svg=_inline, recipe_rows=recipe_rows
+        pairs=pairs, day=day, picture=_picture, svg=_inline, recipe_rows=recipe_rows
     )
     return environment
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any
 
+from convarium.cost.words import megabytes
+
 
 def told(value: Any) -> str:
     """A value as a line of text.
@@ -25,6 +27,20 @@ def told(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(told(part) for part in value) or "none"
     return str(value)
+
+
+def pairs(values: dict[str, Any]) -> list[tuple[str, str]]:
+    """Names and values in words; what is counted in bytes loses that word and gains a unit.
+
+    >>> pairs({"cores": 2, "memory_bytes": 16_777_216_000})
+    [('cores', '2'), ('memory', '16,777.22 MB')]
+    """
+    found = []
+    for name, value in values.items():
+        counted = name.endswith("_bytes")
+        words = megabytes(value) if counted and isinstance(value, int) else told(value)
+        found.append((name.removesuffix("_bytes") if counted else name, words))
+    return found
 
 
 def day(moment: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from math import isfinite
@@ -15,7 +14,7 @@ import torch
 import convarium
 from convarium import __version__
 from convarium.data import Dataset
-from convarium.data.model import InMemory
+from convarium.data.model import InMemory, OnDisk
 from convarium.errors import InputError
 from convarium.machine import Plan, device_label
 from convarium.recipes.schedule import Length
@@ -108,11 +107,17 @@ def running() -> dict[str, str]:
 
 
 def pictures_of(dataset: Dataset) -> dict[str, str]:
-    """What tells other pixels under the same names and sizes; nothing where they stay on disk."""
+    """What tells other pixels under the same names and sizes.
+
+    Nothing for packed files, whose pixels are in the fingerprint.
+
+    Raises:
+        BadPicturesError: a picture on disk that cannot be read any more.
+    """
     store = dataset.train.store
-    if not isinstance(store, InMemory):
+    if not isinstance(store, InMemory | OnDisk):
         return {}
-    return {"pictures": f"{zlib.crc32(store.pixels.contiguous().numpy().data):08x}"}
+    return {"pictures": f"{store.checksum():08x}"}
 
 
 def exactness(plan: Plan, world: World) -> dict[str, str]:

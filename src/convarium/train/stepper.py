@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from convarium.data import Split
 from convarium.data.counter import Stream, draw
-from convarium.errors import ExhaustedError
+from convarium.errors import ExhaustedError, is_out_of_memory
 from convarium.evaluate import evaluate
 from convarium.machine import Plan
 from convarium.recipes import Recipe
@@ -36,7 +36,6 @@ from convarium.train.watch import WATCH_EVERY, gradient_norms, stages_of
 from convarium.train.world import LEAST, World
 
 INIT_SAMPLES = 64
-_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 
 
 @dataclass(slots=True)
@@ -261,7 +260,7 @@ def halved_micro_batch(now: int | None, batch: int, error: RuntimeError, world: 
     Raises:
         ExhaustedError: it cannot be halved any more, or other processes are past this point.
     """
-    if not any(words in str(error) for words in _NO_MEMORY):
+    if not is_out_of_memory(error):
         raise error
     if world.size > 1:
         raise ExhaustedError(

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from itertools import islice
+from threading import Thread
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from convarium.cost.latency.calibrate import calibrate
+from convarium.cost.latency import sitting, store
+from convarium.cost.latency.calibrate import Calibration, calibrate
 from convarium.cost.latency.calls import SIZES, Call, calls_of
 from convarium.cost.latency.chains import COUNT, Chains
 from convarium.cost.latency.model import LatencyModel, typical_error
-from convarium.cost.latency.predict import predict
+from convarium.cost.latency.predict import predict, priced
 from convarium.cost.latency.shapes import MOST_MACS, drawn
+from convarium.cost.latency.sitting import sit
 from convarium.cost.latency.store import NAME, Kept, keep, kept, key_of
 from convarium.cost.latency.tasks import task_of
 from convarium.cost.report import cost_of
@@ -54,6 +58,8 @@ CASES = [
     (nn.Conv2d(8, 16, 3, padding=1, groups=2), (1, 8, 6, 6), "grouped", 16 * 36 * 4 * 9),
     (nn.Conv2d(8, 16, 1), (1, 8, 6, 6), "pointwise", 16 * 36 * 8),
     (nn.ConvTranspose2d(4, 6, 3, stride=2), (1, 4, 5, 5), "conv", 25 * 4 * 6 * 9),
+    (nn.Conv3d(3, 4, 3), (2, 3, 4, 6, 6), "conv", 2 * 2 * 4 * 4 * 4 * 3 * 27),
+    (nn.ConvTranspose3d(4, 6, 3, 2), (1, 4, 5, 6, 7), "conv", 5 * 6 * 7 * 4 * 6 * 27),
     (nn.Linear(7, 5), (3, 7), "linear", 3 * 35),
     (nn.ReLU(), (1, 4, 2, 2), "map", 0),
     (nn.ReLU(inplace=True), (1, 4, 2, 2), "map_in_place", 0),
@@ -79,6 +85,35 @@ def test_calls_have_the_multiply_adds_that_the_count_has() -> None:
     )
     counted = cost_of(model, (3, 32, 32), name="m").macs
     assert sum(call.macs for call in _calls(model, 1, 3, 32, 32)) == counted
+
+
+def test_an_lstm_is_priced_by_its_multiply_adds_and_named(samples) -> None:
+    """Of 5 steps each takes four gates of 32 from 48 inputs and 32 states."""
+    net = nn.LSTM(48, 32)
+    assert sum(call.macs for call in _calls(net, 5, 1, 48)) == 5 * 4 * 32 * (48 + 32)
+    model = LatencyModel(samples)
+    rows, _ = trace_anyhow(net, (5, 1, 48))
+    assert len(priced(rows, model, name="m", batch_size=5).strangers) == 1
+    assert predict(nn.Conv3d(3, 4, 3), (3, 4, 6, 6), model, name="m").strangers == (
+        "convolution of 3 dimensions",
+    )
+
+
+class _FindsNothing(nn.Module):
+    """As a detector's head where no box was found."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Conv2d(3, 8, 3)
+
+    def forward(self, x):
+        return self.head(x[:0])
+
+
+def test_what_has_no_elements_costs_a_call_alone(samples) -> None:
+    found = predict(_FindsNothing(), (3, 8, 8), LatencyModel(samples), name="m")
+    assert found.macs == 0
+    assert 0 < found.ms < 1
 
 
 def test_shapes_are_drawn_alike_every_time_and_in_bounds() -> None:
@@ -180,14 +215,23 @@ def test_a_calibration_stops_in_time_and_times_what_it_is_given() -> None:
     assert calibrate(Plan(1), seconds=0).samples == []
 
 
+REACHED = {
+    "rows": [{"name": "vgg_a"}],
+    "model": {"mean_error": 0.1, "worst_error": 0.2, "tau": None},
+    "macs_alone": {"mean_error": 0.4, "worst_error": 0.9, "tau": 0.8},
+    "repeatability": 0.02,
+    "rounds": 3,
+}
+
+
 def test_a_calibration_is_kept_by_machine_and_plan(samples) -> None:
     plan, other = Plan(1), Plan(1, "channels_last")
     few = tuple(samples[:50])
     chains = ((tuple(call for call, _ in few[:4]), 0.5),)
-    keep(plan, Kept(few, {"conv": 0.1}, {"rounds": 3}, 7, chains))
+    keep(plan, Kept(few, {"conv": 0.1}, REACHED, 7, chains))
     keep(other, Kept(few[:20], {}))
     assert (kept(plan).samples, kept(plan).chains, kept(plan).left_out) == (few, chains, 7)
-    assert (kept(plan).held_out, kept(plan).reached) == ({"conv": 0.1}, {"rounds": 3})
+    assert (kept(plan).held_out, kept(plan).reached) == ({"conv": 0.1}, REACHED)
     assert len(kept(other).samples) == 20
     assert f"torch {torch.__version__}" in key_of(plan)
 
@@ -208,3 +252,60 @@ def test_a_damaged_calibration_is_made_again(text: str) -> None:
     (home() / NAME).write_text(text.replace("KEY", key_of(plan)))
     with pytest.raises(UsageError, match=r"convarium bench --calibrate --threads 2$"):
         kept(plan)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"reached": {"rounds": 3}},
+        {"reached": REACHED | {"repeatability": float("inf")}},
+        {"left_out": float("inf")},
+        {"chains": [[[["map", [9]]], float("nan")]]},
+        {"samples": [["map", [9], 10**400]]},
+    ],
+)
+def test_numbers_that_are_none_make_a_calibration_a_damaged_one(change) -> None:
+    plan = Plan(2)
+    entry = {"samples": [["map", [9], 0.1]], "held_out": {}} | change
+    (home() / NAME).write_text(json.dumps({"calibrations": {key_of(plan): entry}}))
+    with pytest.raises(UsageError, match="not calibrated"):
+        kept(plan)
+
+
+def test_two_that_calibrate_at_once_keep_both(samples, monkeypatch) -> None:
+    """The second comes while the first is between reading the file and writing it."""
+    plain, second = store._entries, Thread(target=keep, args=(Plan(2), Kept((samples[0],), {})))
+
+    def slow() -> dict[str, Any]:
+        found = plain()
+        if second.ident is None:  # not started yet
+            second.start()
+            second.join(0.5)
+        return found
+
+    monkeypatch.setattr(store, "_entries", slow)
+    keep(Plan(1), Kept((samples[1],), {}))
+    second.join()
+    assert (kept(Plan(1)).samples, kept(Plan(2)).samples) == ((samples[1],), (samples[0],))
+
+
+def test_a_scant_calibration_does_not_take_a_whole_ones_place(samples, monkeypatch) -> None:
+    plan = Plan(1)
+    keep(plan, Kept(tuple(samples), {}))
+    few = Calibration([sample for sample in samples if sample[0].family == "conv"])
+    monkeypatch.setattr(sitting, "calibrate", lambda *_, **__: few)
+    with pytest.raises(InputError, match=r"too busy: no .*depthwise.* could be timed.*is kept"):
+        sit(plan)
+    assert kept(plan).samples == tuple(samples)
+    (home() / NAME).unlink()
+    told = sit(plan)
+    assert {call.family for call, _ in samples} == {"conv", *told.not_timed}
+    assert isinstance(told.interference.disturbed, bool)
+
+
+def test_a_home_that_cannot_be_written_is_told_before_the_minute(monkeypatch, tmp_path) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("CONVARIUM_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(sitting, "calibrate", None)  # is not reached
+    with pytest.raises(InputError, match="cannot be written"):
+        sit(Plan(1))

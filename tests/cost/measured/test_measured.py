@@ -69,11 +69,15 @@ def test_every_batch_and_thread_has_its_point() -> None:
     assert told_json["n"] >= bench_file.LEAST_ROUNDS
 
 
-def test_peak_memory_is_that_of_the_first_pass() -> None:
-    """A pass that fills 64 MiB and drops them; later ones would use the same pages again."""
+def test_peak_memory_is_that_of_a_pass() -> None:
+    """A pass fills 64 MiB and drops them; what the first one loads beside, 256 MiB, stays."""
 
     class Fills(nn.Module):
+        loaded = None
+
         def forward(self, x):
+            if self.loaded is None:
+                self.loaded = torch.ones(256 << 20, dtype=torch.uint8)
             return torch.ones(64 << 20, dtype=torch.uint8)[:1]
 
     settings = Settings(plans_of([1], "contiguous", "fp32"), (1,), 0.001)
@@ -81,6 +85,36 @@ def test_peak_memory_is_that_of_the_first_pass() -> None:
     if point.peak_bytes is None:
         pytest.skip(point.unavailable["peak_bytes"])
     assert 60 << 20 < point.peak_bytes < 128 << 20
+
+
+class _PairsAlone(nn.Module):
+    def forward(self, x):
+        return x.view(2, -1)
+
+
+def test_a_network_that_takes_no_single_picture_is_timed() -> None:
+    settings = Settings(plans_of([1], "contiguous", "fp32"), (2,), 0.001)
+    odd = Contestant("pairs", _PairsAlone(), (3, 5, 5), "pairs")  # 75 values are no two rows
+    (point,) = bench([odd], settings).points
+    assert point.batch == 2
+
+
+class _Counts(nn.Module):
+    """One operator more at each call."""
+
+    calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        for _ in range(self.calls):
+            x = x + 1
+        return x
+
+
+def test_passes_of_different_operators_have_no_times_by_operator() -> None:
+    settings = Settings(plans_of([1], "contiguous", "fp32"), (1,), 0.001, per_op=True)
+    with pytest.raises(InputError, match=r"in one pass than in the next.*Leave --per-op out"):
+        bench([_entrant("a", _Counts())], settings)
 
 
 @pytest.mark.gpu

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
+from convarium.cost.macs import count_products
 from convarium.trace import Op, TensorSpec, TraceRow
 
 # The sizes of each kind, in this order. `elements` are those of the output, N the batch.
@@ -82,7 +83,29 @@ def calls_of(row: TraceRow) -> list[Call]:
 
 
 def call_of(op: Op) -> Call:
-    """One operator's kind and sizes. One that no kind fits is taken for a copy of its bytes."""
+    """One operator's kind and sizes. One that no kind fits is taken for a copy of its bytes.
+
+    What has no elements, such as the boxes of a picture without any, costs the call alone.
+    """
+    found = _call_of(op)
+    return found if min(found.sizes, default=1) > 0 else Call("view", ())
+
+
+def odd_kind(op: Op) -> str | None:
+    """What an operator is that multiplies and that no calibration times as it is; else None."""
+    if op.name == "convolution" and len(op.args[1].shape) > 4:
+        return "convolution of 3 dimensions"
+    return op.name if _macs_elsewhere(op) else None
+
+
+def _macs_elsewhere(op: Op) -> int:
+    """Multiply-adds of an operator that is none of the kinds that multiply: of an LSTM, say."""
+    if op.nature == "view" or op.name == "convolution" or _product(op) is not None:
+        return 0
+    return sum(product.macs for product in count_products(op) or ())
+
+
+def _call_of(op: Op) -> Call:
     if op.nature == "view":
         return Call("view", ())
     if op.name == "convolution":
@@ -91,20 +114,33 @@ def call_of(op: Op) -> Call:
         return _pool(_POOLS[op.name], op)
     if op.name == "avg_pool3d":
         return Call("mean_window", (prod(op.outputs[0].shape), prod(op.args[1])))
-    return _product(op) or _sweep(op)
+    return _product(op) or _of_macs(op) or _sweep(op)
+
+
+def _of_macs(op: Op) -> Call | None:
+    """As a linear layer with this output and as many multiply-adds; None for what has none."""
+    macs = _macs_elsewhere(op)
+    if not macs:
+        return None
+    *kept, columns = op.outputs[0].shape or (1,)
+    return Call("linear", (prod(kept), -(-macs // (prod(kept) * columns)), columns))
 
 
 def _convolution(op: Op) -> Call:
     """Its picture is the one that gives this output at full padding: borders are not computed.
 
-    A transposed one costs what its mirror image does: it goes over the pixels that come in.
+    A transposed one costs what its mirror image does: it goes over the pixels that come in. One of
+    three dimensions takes each place along the first as a picture, whose channels are all those
+    that the filter sees.
     """
     x, weight, stride, dilation, turned, groups = (op.args[i] for i in (0, 1, 3, 5, 6, 8))
     kh, kw = (1, *weight.shape[2:])[-2:]
     out = weight.shape[1] * groups if turned else weight.shape[0]
     step = 1 if turned else stride[-1]
     h, w = (step * side for side in (1, *(x if turned else op.outputs[0]).shape[2:])[-2:])
-    n, c = x.shape[:2]
+    frames = prod((x if turned else op.outputs[0]).shape[2:-2])
+    deep = prod(weight.shape[2:-2])
+    n, c = x.shape[0] * frames, x.shape[1] * deep
     return Call("conv", (n, c, h, w, out, kh, kw, step, dilation[-1], groups))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from convarium.cost.latency.calls import Call, calls_of
+from convarium.cost.latency.calls import Call, calls_of, odd_kind
 from convarium.cost.latency.model import LatencyModel
 from convarium.trace import TraceRow, trace_anyhow
 
@@ -26,7 +26,7 @@ class RowTime:
 class Prediction:
     """A forward pass in milliseconds; the rows add up to it.
 
-    `macs` are those that the model prices, `strangers` the operators whose family was not
+    `macs` are those that the model prices, `strangers` the families and operators that were not
     calibrated: they are charged as their next of kin.
     """
 
@@ -68,6 +68,7 @@ def priced(
     seconds = iter(model.seconds(flat).tolist())
     times = [sum(next(seconds) for _ in group) for group in calls]
     strangers = dict.fromkeys(call.family for call in flat if not model.knows(call))
+    strangers |= dict.fromkeys(odd for row in rows for op in row.ops if (odd := odd_kind(op)))
     return Prediction(
         name=name,
         batch_size=batch_size,

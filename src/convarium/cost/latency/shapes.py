@@ -24,6 +24,7 @@ _SHARES: dict[str, int] = {  # of the turns
     **{"copy": 2, "max_pool": 3, "mean_pool": 1, "mean": 1, "product": 1, "view": 1},
     "mean_window": 1,
 }
+FAMILIES = len(_SHARES)  # so many turns have each of them once
 
 
 def drawn(seed: int = SEED) -> Iterator[list[Call]]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,11 +68,42 @@ def keep(plan: Plan, kept: Kept) -> Path:
             for calls, seconds in kept.chains
         ],
     }
-    whole = {"schema": SCHEMA, "calibrations": {**_entries(), key_of(plan): entry}}
     path = home() / NAME
-    with written_whole(path) as temporary:
-        temporary.write_text(json.dumps(whole, allow_nan=False), encoding="utf-8")
+    with _alone():
+        whole = {"schema": SCHEMA, "calibrations": {**_entries(), key_of(plan): entry}}
+        with written_whole(path) as temporary:
+            temporary.write_text(json.dumps(whole, allow_nan=False), encoding="utf-8")
     return path
+
+
+def writable() -> None:
+    """Says now, and not after a minute's work, that nothing can be kept.
+
+    Raises:
+        InputError: the home folder cannot be written.
+        ExhaustedError: the disk is full.
+    """
+    with _alone(), written_whole(home() / f"{NAME}.try") as temporary:
+        temporary.write_bytes(b" ")
+    (home() / f"{NAME}.try").unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One writer at a time: two that read the file at once would lose the other's entry."""
+    try:
+        import fcntl
+
+        home().mkdir(parents=True, exist_ok=True)
+        handle = os.open(home() / f".{NAME}.lock", os.O_CREAT | os.O_RDWR, 0o666)
+    except (ImportError, OSError):  # not on this system; or writing says why it cannot be
+        yield
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def kept(plan: Plan) -> Kept:
@@ -85,8 +119,8 @@ def kept(plan: Plan) -> Kept:
         options += f" --precision {plan.precision}" if plan.precision != "fp32" else ""
         options += f" --layout {plan.layout}" if plan.layout != "contiguous" else ""
         raise UsageError(
-            f"this machine is not calibrated for {plan.threads} threads, {plan.precision}, "
-            f"{plan.layout}. Run once: convarium bench --calibrate {options}"
+            f"this machine is not calibrated for {plan.threads} thread{'s' * (plan.threads > 1)}, "
+            f"{plan.precision}, {plan.layout}. Run once: convarium bench --calibrate {options}"
         )
     return found
 
@@ -107,22 +141,39 @@ def _read(entry: dict[str, Any]) -> Kept | None:
         samples = tuple(_sample(*raw) for raw in entry["samples"])
         held_out = {str(k): float(v) for k, v in entry["held_out"].items()}
         reached = entry.get("reached")
-        if not samples or not isinstance(reached, dict | None):
+        if not samples or not (reached is None or _is_check(reached)):
             return None
         chains = tuple(_chain(*raw) for raw in entry.get("chains", ()))
         return Kept(samples, held_out, reached, int(entry.get("left_out", 0)), chains)
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
         return None
 
 
+def _is_check(reached: dict[str, Any]) -> bool:
+    """True where what is told of a check's result is there, and is numbers.
+
+    Raises:
+        LookupError, TypeError, AttributeError: something is missing, or of another kind.
+    """
+    model, alone = reached["model"], reached["macs_alone"]
+    shares = [model["mean_error"], model["worst_error"], alone["mean_error"]]
+    shares += [reached["repeatability"], reached["rounds"], reached.get("ms_per_gmac") or 0]
+    taus = [tau for tau in (model["tau"], alone["tau"]) if tau is not None]
+    return len(reached["rows"]) > 0 and all(math.isfinite(value) for value in (*shares, *taus))
+
+
 def _chain(calls: list[list[Any]], seconds: float) -> Chain:
-    return tuple(_sample(kind, sizes, 1.0)[0] for kind, sizes in calls), float(seconds)
+    return tuple(_sample(kind, sizes, 1.0)[0] for kind, sizes in calls), _seconds(seconds)
 
 
 def _sample(kind: str, sizes: list[int], seconds: float) -> Sample:
     call = Call(kind, tuple(int(size) for size in sizes))
     if len(call.sizes) != len(SIZES[kind]) or min(call.sizes, default=1) < 1:
         raise ValueError(kind)
-    if not (math.isfinite(seconds) and seconds > 0):
-        raise ValueError(seconds)
-    return call, float(seconds)
+    return call, _seconds(seconds)
+
+
+def _seconds(value: float) -> float:
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(value)
+    return float(value)

@@ -10,12 +10,21 @@ import torch
 from torch import Tensor, nn
 
 from convarium.cost.sources import Source, distinct, find
-from convarium.errors import ConvariumError, ExhaustedError, InputError, UsageError, unknown_name
+from convarium.errors import (
+    ConvariumError,
+    ExhaustedError,
+    InputError,
+    UsageError,
+    is_out_of_memory,
+    times,
+    unknown_name,
+)
 from convarium.facts import model_facts
 from convarium.machine import Plan, answering
 from convarium.trace.attempts import picture_kind
 
 LIBRARIES = ("torchvision", "timm")
+Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +41,32 @@ class Contestant:
     kind: torch.dtype = torch.float32
 
     def forward(self, plan: Plan, batch: int) -> Callable[[], object]:
-        """One pass over `batch` random pictures, to its end; input and output stay there."""
+        """One pass over `batch` random pictures, to its end; input and output stay there.
+
+        Raises:
+            UsageError: channels last, and what it takes is no picture.
+            InputError: from the pass, where the network's own code fails.
+        """
+        if plan.layout == "channels_last" and len(self.input_size) != 3:
+            raise UsageError(
+                f"{self.name} takes {times(self.input_size)}, no picture of CxHxW: "
+                "--layout channels_last is not for it."
+            )
         images = plan.move(torch.rand(batch, *self.input_size).to(self.kind))
         plan.place(self.model)
 
         def run() -> Tensor:
-            with torch.inference_mode(), plan.autocast():
-                out: Tensor = self.model(images)
-            plan.wait()
+            try:
+                with torch.inference_mode(), plan.autocast():
+                    out: Tensor = self.model(images)
+                plan.wait()
+            except Exception as error:
+                if is_out_of_memory(error) or isinstance(error, ConvariumError):
+                    raise
+                said = " ".join(str(error).split())
+                said = said if " " in said else f"{type(error).__name__} {said}".rstrip()
+                shape = times((batch, *self.input_size))
+                raise InputError(f"{self.name} cannot take pictures of {shape}: {said}") from error
             return out
 
         return run
@@ -50,7 +77,7 @@ def contestants(
     *,
     against: Sequence[str] = (),
     input_size: tuple[int, ...] | None = None,
-    tell: Callable[[str], None] = lambda text: None,
+    tell: Tell = lambda text: None,
 ) -> list[Contestant]:
     """The networks that words name, each followed by its equals in the libraries of `against`.
 
@@ -58,7 +85,7 @@ def contestants(
         words: as `convarium cost` takes them.
         against: of LIBRARIES.
         input_size: (C, H, W) in pixels; each network's own when None.
-        tell: gets the sentence for a network without an equal.
+        tell: gets the sentence for a network without an equal, or of another precision.
 
     Raises:
         UsageError: no such network or library, or a network that does not say its input.
@@ -71,12 +98,12 @@ def contestants(
     first = ""
     channels = input_size[0] if input_size else None
     for source in distinct(find(word, channels, values=True) for word in dict.fromkeys(words)):
-        one = _contestant(source, input_size)
+        one = _contestant(source, input_size, tell)
         first = first or one.name
         found.setdefault(one.name, _based(one, first))
         for peer in _peers(one.name, against, tell):
             size = input_size or one.input_size
-            other = _contestant(find(peer, values=True), size)
+            other = _contestant(find(peer, values=True), size, tell)
             found.setdefault(other.name, _based(other, one.name))
     return list(found.values())
 
@@ -85,7 +112,7 @@ def _based(one: Contestant, base: str) -> Contestant:
     return replace(one, base=base)
 
 
-def _contestant(source: Source, input_size: tuple[int, ...] | None) -> Contestant:
+def _contestant(source: Source, input_size: tuple[int, ...] | None, tell: Tell) -> Contestant:
     size = input_size or source.input_size
     if size is None:
         raise UsageError(f"{source.name} does not say its input. Add --input 3x224x224.")
@@ -95,10 +122,12 @@ def _contestant(source: Source, input_size: tuple[int, ...] | None) -> Contestan
         )
     with answering(source.model):  # says in one sentence what it cannot take
         kind = picture_kind(source.model, (1, *size))
+    if kind.is_floating_point and kind != torch.float32:
+        tell(f"{source.name} computes in {str(kind).removeprefix('torch.')}, as it was built.")
     return Contestant(source.name, source.model, tuple(size), source.name, kind)
 
 
-def _peers(name: str, against: Sequence[str], tell: Callable[[str], None]) -> list[str]:
+def _peers(name: str, against: Sequence[str], tell: Tell) -> list[str]:
     """The ledger's networks of other libraries that have the same layers."""
     if ":" in name:
         return []

@@ -21,6 +21,7 @@ from torch.nn.modules.module import (
 )
 
 from convarium.blocks.modes import PlainMode
+from convarium.errors import InputError
 
 T = TypeVar("T")
 SECONDS = 2.0
@@ -86,6 +87,9 @@ def time_operators(
         passes: timed, after one that is not; when None as many as fit into two seconds, 5 to 100.
         watch: the device's own when None.
         reading: seconds of the clock itself inside one reading of an operator; measured when None.
+
+    Raises:
+        InputError: the passes call different operators.
     """
     watch = watch or _watch_of(device)
     reading = reading_cost(watch, device=device) if reading is None else reading
@@ -101,8 +105,24 @@ def time_operators(
         plain.append(_lap(run, watch))
         with _layers(model) as stack, _Clocked(watch, stack) as clocked:
             whole.append(_lap(run, watch))
+        if laps and clocked.seen != seen:
+            raise InputError(
+                "the network calls other operators in one pass than in the next: their times do "
+                "not go together. Leave --per-op out."
+            )
         seen = clocked.seen
         laps.append(clocked.laps())
+    return _averaged(seen, laps, plain, whole, reading)
+
+
+def _averaged(
+    seen: Sequence[tuple[str, str]],
+    laps: Sequence[list[float]],
+    plain: Sequence[float],
+    whole: Sequence[float],
+    reading: float,
+) -> OperatorTimes:
+    """Of passes in seconds: operator by operator, plain, and whole with the clock inside."""
     calm: list[float] = _middle(plain, float)
     calm_clocked: list[float] = _middle(whole, float)
     wall, clocked_wall = statistics.fmean(calm), statistics.fmean(calm_clocked)

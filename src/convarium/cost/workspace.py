@@ -67,7 +67,8 @@ def _of_gradients(args: tuple[Any, ...], out: Sequence[Tensor | None]) -> int:
 class _Conv(NamedTuple):
     """A convolution's tensors in oneDNN's layouts, in bytes; `columns` is that of torch's kernel.
 
-    `x`, `weight`, `y` are 0 where no copy is made. `lasts`: an operand has its channels last, so
+    `x`, `weight`, `y` are 0 where no copy is made; `x_blocks` and `weight_blocks` are those of the
+    input's gradient, the `_for_weight` ones those of the weight's. `lasts`: an operand has its channels last, so
     that the kernel takes maps as they lie; `moved` are then the copies of the other operands into
     channels last. `packed` is the weight's gradient in blocks of each group's channels, `sums` what
     it takes in bfloat16; `product` what it takes where oneDNN unfolds the input instead, else 0.
@@ -77,7 +78,10 @@ class _Conv(NamedTuple):
     x: int
     weight: int
     y: int
+    x_blocks: int
+    weight_blocks: int
     x_for_weight: int
+    y_for_weight: int
     columns: int | None
     half: bool
     strided: bool
@@ -101,7 +105,7 @@ def _read(x: Tensor, weight: Tensor, rest: Sequence[Any], y: Tensor | None = Non
         taps = prod(weight.shape[1:])
         plain = prod(weight.shape[2:]) == 1 and set(stride) == {1} and set(padding) == {0}
         columns = 0 if plain else x.shape[0] * taps * prod(side) * size
-        return _Conv(0, 0, 0, 0, columns, False, False, lasts)
+        return _Conv(0, 0, 0, 0, 0, 0, 0, columns, False, False, lasts)
     blocked = not half and (groups == 1 or groups == inputs == outputs)
     in_block = padded(inputs) if blocked else inputs
     out_block = padded(outputs) if blocked else outputs
@@ -109,11 +113,16 @@ def _read(x: Tensor, weight: Tensor, rest: Sequence[Any], y: Tensor | None = Non
     first = not half and inputs < BLOCK
     copied = _weight_copy(weight, groups, first, blocked or half) * size
     call = Call(x, weight, stride, padding, dilation, groups, side)
+    x_blocks, y_blocks = pixels * in_block * size, y_pixels * out_block * size
+    few = call.few
     return _Conv(
-        x=0 if first else pixels * in_block * size,
+        x=0 if first else x_blocks,
         weight=copied,
-        y=y_pixels * out_block * size,
-        x_for_weight=0 if inputs in (1, 3) and not half else pixels * in_block * size,
+        y=y_blocks,
+        x_blocks=x_blocks,
+        weight_blocks=_weight_copy(weight, groups, False, blocked or half) * size,
+        x_for_weight=few * pixels * size if few is not None else x_blocks,
+        y_for_weight=y_pixels * padded(outputs, few) * size if few else y_blocks,
         columns=None,
         half=half,
         strided=max(stride) > 1 and groups == 1,
@@ -196,7 +205,8 @@ def _backward(conv: _Conv, out: Sequence[Tensor | None]) -> int:
     most = 0
     if gx:
         copies = 3 if (conv.half or conv.strided) and not conv.alone else 2
-        most = max(conv.y + conv.weight + max(conv.x, gx), copies * gx)
+        blocks = max(conv.x_blocks, gx)
+        most = max(conv.y + conv.weight_blocks + blocks, blocks + (copies - 1) * gx)
     return max(most, _backward_weight(conv, out))
 
 
@@ -206,7 +216,7 @@ def _backward_weight(conv: _Conv, out: Sequence[Tensor | None]) -> int:
         return gx + gw * (2 if conv.lasts else 1) + conv.columns
     if not gw:
         return 0
-    inner = conv.y + conv.x_for_weight + conv.packed + conv.sums
+    inner = conv.y_for_weight + conv.x_for_weight + conv.packed + conv.sums
     if conv.product:
         inner = conv.weight + conv.product
     return gx + max(inner, conv.weight + gw)

@@ -68,11 +68,12 @@ class _Conv(NamedTuple):
     """A convolution's tensors in oneDNN's layouts, in bytes; `columns` is that of torch's kernel.
 
     `x`, `weight`, `y` are 0 where no copy is made; `x_blocks` and `weight_blocks` are those of the
-    input's gradient, the `_for_weight` ones those of the weight's. `lasts`: an operand has its channels last, so
-    that the kernel takes maps as they lie; `moved` are then the copies of the other operands into
-    channels last. `packed` is the weight's gradient in blocks of each group's channels, `sums` what
-    it takes in bfloat16; `product` what it takes where oneDNN unfolds the input instead, else 0.
-    `alone`: depthwise and dilated, for which oneDNN has no kernel and takes maps as they lie.
+    input's gradient, the `_for_weight` ones those of the weight's. `lasts`: an operand has its
+    channels last, so that the kernel takes maps as they lie; `moved` are then the copies of the
+    other operands into channels last. `packed` is the weight's gradient in blocks of each group's
+    channels, `sums` what it takes in bfloat16; `product` what it takes where oneDNN unfolds the
+    input instead, else 0. `alone`: depthwise and dilated, for which oneDNN has no kernel and takes
+    maps as they lie.
     """
 
     x: int

@@ -153,7 +153,7 @@ def _max_pool_backward(args: tuple[Any, ...], out: Any) -> int:
 
 def _deform_conv(args: tuple[Any, ...], out: Any) -> int:
     """Of x, weight, ...: columns, the output as they give it and in the picture's order."""
-    return 3 * out.nbytes + _deform_columns(*args[:2], out)
+    return 3 * out.nbytes + _deform_columns(args[0], args[1], out)
 
 
 def _deform_conv_backward(args: tuple[Any, ...], out: Any) -> int:

@@ -15,6 +15,13 @@ from typing import Any
 
 Ours = Callable[[Any], bool]
 _DEEPEST = 3  # containers within one another
+_LONGEST = 10_000  # values: no cache of grids has as many
+_PLAIN = frozenset((int, float, complex, bool, str, bytes, type(None), type))
+_WALKS: dict[type, Callable[[Any], Iterable[Any]]] = {  # past what subclasses make of them
+    tuple: tuple.__iter__,
+    list: list.__iter__,
+    dict: dict.values,
+}
 
 
 def let_go(ours: Ours) -> None:
@@ -22,49 +29,56 @@ def let_go(ours: Ours) -> None:
 
     A memoised function forgets all that it knows, a dict the entries that hold such a tensor; a
     name of a module or a class that stands for one stands for None, as before the first call. It
-    looks at every object there is, which takes tens of milliseconds.
+    looks at every object there is, which takes a part of a second.
     """
+    seen: set[int] = set()
     for holder in _holders():
         kind = type(holder)
         if kind is _lru_cache_wrapper:
-            if any(_has(value, ours, _DEEPEST) for value in gc.get_referents(holder)):
+            if any(_has(value, ours, seen, _DEEPEST) for value in gc.get_referents(holder)):
                 holder.cache_clear()
         elif kind is ModuleType or kind is type:
-            _let_go_of_names(holder, ours)
+            _let_go_of_names(holder, ours, seen)
 
 
 def _holders() -> Iterator[Any]:
+    """Every object that the collector tracks, each once."""
     yield from gc.get_objects()
     if gc.get_freeze_count() == 0:
         return
-    for module in list(sys.modules.values()):  # frozen objects are not among those above
-        yield module
+    frozen: dict[int, Any] = {}  # they are not among those above
+    for module in list(sys.modules.values()):
         names = list(vars(module).values())
-        yield from names
-        for kind in filter(lambda value: type(value) is type, names):
-            yield from list(vars(kind).values())
+        kinds = [value for value in names if type(value) is type]
+        within = [value for kind in kinds for value in list(vars(kind).values())]
+        frozen.update((id(value), value) for value in (module, *names, *within))
+    yield from frozen.values()
 
 
-def _let_go_of_names(holder: Any, ours: Ours) -> None:
+def _let_go_of_names(holder: Any, ours: Ours, seen: set[int]) -> None:
     for name, value in list(vars(holder).items()):
-        if issubclass(type(value), dict):
+        if not issubclass(type(value), dict):
+            if ours(value):
+                setattr(holder, name, None)
+        elif id(value) not in seen and dict.__len__(value) <= _LONGEST:
+            seen.add(id(value))
             entries = list(dict.items(value))  # its own items() may load what it lists
-            for key in [key for key, kept in entries if _has(kept, ours, _DEEPEST)]:
+            for key in [k for k, kept in entries if _has(kept, ours, seen, _DEEPEST)]:
                 del value[key]
-        elif ours(value):
-            setattr(holder, name, None)
 
 
-def _has(value: Any, ours: Ours, deep: int) -> bool:
-    walk = next((walk for kind, walk in _WALKS.items() if issubclass(type(value), kind)), None)
-    if walk is None:
+def _has(value: Any, ours: Ours, seen: set[int], deep: int) -> bool:
+    """Whether a value is such a tensor, or holds one; `seen` are containers that do not."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return False
+    base = next((base for base in _WALKS if issubclass(kind, base)), None)
+    if base is None:
         return ours(value)
-    return deep > 0 and any(_has(part, ours, deep - 1) for part in walk(value))
-
-
-# Past what subclasses make of them.
-_WALKS: dict[type, Callable[[Any], Iterable[Any]]] = {
-    tuple: tuple.__iter__,
-    list: list.__iter__,
-    dict: dict.values,
-}
+    if deep == 0 or id(value) in seen or base.__len__(value) > _LONGEST:
+        return False
+    seen.add(id(value))
+    found = any(_has(part, ours, seen, deep - 1) for part in _WALKS[base](value))
+    if found:
+        seen.discard(id(value))  # another may hold it too
+    return found

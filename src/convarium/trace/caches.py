@@ -75,7 +75,7 @@ def _has(value: Any, ours: Ours, seen: set[int], deep: int) -> bool:
     base = next((base for base in _WALKS if issubclass(kind, base)), None)
     if base is None:
         return ours(value)
-    if deep == 0 or id(value) in seen or base.__len__(value) > _LONGEST:
+    if deep == 0 or id(value) in seen or len(value) > _LONGEST:
         return False
     seen.add(id(value))
     found = any(_has(part, ours, seen, deep - 1) for part in _WALKS[base](value))

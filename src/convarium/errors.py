@@ -88,3 +88,13 @@ def _some(names: list[str]) -> str:
     """The first few names, and how many more there are."""
     more = f" and {len(names) - 8} more" if len(names) > 8 else ""
     return ", ".join(names[:8]) + more
+
+
+def first_words(error: BaseException) -> str:
+    """What an error says, in one line: of torch's lists of all its backends the head alone.
+
+    >>> first_words(RuntimeError("Could not run 'a' with 'b'. This could be because ... [CPU, ..."))
+    "Could not run 'a' with 'b'."
+    """
+    words = " ".join(str(error).split())
+    return words.partition(" This could be because")[0]

@@ -82,3 +82,12 @@ def test_bad_input_is_one_sentence(count, case) -> None:
 def test_a_device_that_is_not_there() -> None:
     with pytest.raises(InputError, match="cannot take a picture of 1x3x8x8"):
         convarium.measure_cost(CONV, (3, 8, 8), device="cuda:99")
+
+
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
+def test_torch_lists_of_backends_are_left_out() -> None:
+    """torch's own message has a line for each of some fifty backends."""
+    model = nn.Linear(4, 4)
+    model.register_buffer("q", torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8))
+    with pytest.raises(InputError, match=r"Linear cannot be copied .* 'QuantizedMeta' backend\.$"):
+        convarium.predict_memory(model, (4,))

@@ -7,7 +7,7 @@ of every storage from its making to its end, kernels' own copies included (`cost
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from torch import nn
@@ -86,7 +86,16 @@ def memory_of(
     """
     shape = (batch_size, *input_size)
     mode = mode or ("train" if step.training else "eval")
-    run, way = run_anyhow(StepRun.execute, model, shape, step, mode)
+
+    def told(run: StepRun) -> MemoryReport:
+        return _report(run.execute(), name, input_size, batch_size)
+
+    report, way = run_anyhow(told, model, shape, step, mode)
+    return replace(report, traced_on=way)
+
+
+def _report(run: StepRun, name: str, input_size: tuple[int, ...], batch_size: int) -> MemoryReport:
+    step = run.step
     return MemoryReport(
         name=name,
         input_size=tuple(input_size),
@@ -103,7 +112,6 @@ def memory_of(
         peak_bytes=run.ledger.peak,
         phase=run.ledger.peak_phase,
         rows=tuple(KeptRow(*key, nbytes) for key, nbytes in run.kept.items()),
-        traced_on=way,
     )
 
 

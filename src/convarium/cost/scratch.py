@@ -25,6 +25,7 @@ _LEAST_COPIED = 5 * 1024
 _MANY = 512  # terms of a sum: oneDNN then adds in parts
 _MOST_TURNED = 740 * 1024  # bytes of turned operands at once, about
 _LEAST_TURNED = 5 * 1024 + 128
+_MOST_DEFORMED = 32  # pictures
 _LSTM_BYTES = 12_856  # oneDNN's own, of any size
 
 
@@ -140,6 +141,50 @@ def _lstm_packed(args: tuple[Any, ...], size: int) -> int:
     return size * gates + weights + scratch
 
 
+def _softmax(args: tuple[Any, ...], out: Any) -> int:
+    """Of x, or of a gradient and the output: what does not lie in its axes' order is copied."""
+    return out.nbytes + sum(map(_contiguous, tensors(args)))
+
+
+def _max_pool_backward(args: tuple[Any, ...], out: Any) -> int:
+    """Of grad, x, ...: likewise, but for maps with their channels last."""
+    return out.nbytes + (_contiguous(args[0]) if args[1].is_contiguous() else 0)
+
+
+def _deform_conv(args: tuple[Any, ...], out: Any) -> int:
+    """Of x, weight, ...: columns, the output as they give it and in the picture's order."""
+    return 3 * out.nbytes + _deform_columns(args[0], args[1], out)
+
+
+def _deform_conv_backward(args: tuple[Any, ...], out: Any) -> int:
+    """Of grad, x, weight, ...: columns, the gradient in their order, the weight's in two parts."""
+    grad, x, weight = args[:3]
+    made = sum(t.nbytes for t in tensors(out))
+    return made + grad.nbytes + _deform_columns(x, weight, grad) + 2 * weight.nbytes
+
+
+def _deform_columns(x: Tensor, weight: Tensor, y: Tensor) -> int:
+    """Of as many pictures at once as divide the batch, at most 32 (deform_conv2d_kernel.cpp)."""
+    pictures = max(n for n in range(1, _MOST_DEFORMED + 1) if len(x) % n == 0)
+    return pictures * x.shape[1] * prod(weight.shape[2:]) * prod(y.shape[2:]) * x.element_size()
+
+
+def _fft(args: tuple[Any, ...], out: Any) -> int:
+    """Of x and axes, complex: other axes than the last are brought there in a copy."""
+    return out.nbytes + (0 if _are_last(args) else args[0].nbytes)
+
+
+def _fft_to_real(args: tuple[Any, ...], out: Any) -> int:
+    """Of x and axes, the last of which halves: the others are transformed first."""
+    copies = 2 if len(args[1]) > 1 else 0 if _are_last(args) else 1
+    return out.nbytes + copies * args[0].nbytes
+
+
+def _are_last(args: tuple[Any, ...]) -> bool:
+    axes = args[0].dim()
+    return sorted(axis % axes for axis in args[1]) == [*range(axes - len(args[1]), axes)]
+
+
 def _contiguous(value: Tensor) -> int:
     return 0 if value.is_contiguous() else value.nbytes
 
@@ -153,6 +198,13 @@ SCRATCH: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
     "native_layer_norm": _layer_norm,
     "native_layer_norm_backward": _layer_norm_backward,
     "native_batch_norm_backward": _batch_norm_backward,
+    **dict.fromkeys(("_softmax", "_log_softmax"), _softmax),
+    **dict.fromkeys(("_softmax_backward_data", "_log_softmax_backward_data"), _softmax),
+    "max_pool2d_with_indices_backward": _max_pool_backward,
+    "torchvision::deform_conv2d": _deform_conv,
+    "torchvision::_deform_conv2d_backward": _deform_conv_backward,
+    "_fft_c2c": _fft,
+    "_fft_c2r": _fft_to_real,
     "mkldnn_rnn_layer": _lstm,
     "mkldnn_rnn_layer_backward": _lstm_backward,
 }

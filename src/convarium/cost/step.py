@@ -20,10 +20,11 @@ from convarium.cost.workspace import cpu_workspace
 from convarium.errors import ConvariumError, InputError, unknown_name
 from convarium.trace.arguments import tensors_in
 from convarium.trace.attempts import WAYS, fake_tensors, first_way, of_some_kind
+from convarium.trace.caches import let_go
 from convarium.trace.keepsake import Members
 from convarium.trace.ledger import Ledger, RealLedger
 from convarium.trace.saved import SavedBytes
-from convarium.trace.shells import CPU, META, shell, shell_like
+from convarium.trace.shells import CPU, META, Shell, shell, shell_like
 from convarium.trace.tracer import TraceError
 from convarium.trace.twin import twin_of
 
@@ -167,19 +168,35 @@ def run_anyhow(
 ) -> tuple[_Got, str]:
     """What `use` gives of a run in the first way that works, and that way: see `first_way`.
 
-    The arguments are those of `StepRun`.
+    The arguments are those of `StepRun`; `use` keeps nothing of the run.
 
     Raises:
         InputError: the step fails in all ways.
     """
 
     def attempt(way: str, _: Members) -> _Got:
-        with fake_tensors() if way == "fake" else nullcontext():
-            return of_some_kind(
-                lambda kind: use(StepRun(model, shape, step, mode, way, kind=kind)), model
-            )
+        ledgers: list[Ledger] = []
+
+        def one(kind: torch.dtype) -> _Got:
+            run = StepRun(model, shape, step, mode, way, kind=kind)
+            ledgers.append(run.ledger)
+            return use(run)
+
+        try:
+            with fake_tensors() if way == "fake" else nullcontext():
+                return of_some_kind(one, model)
+        finally:
+            if way in _VALUELESS and any(ledger.holds for ledger in ledgers):
+                let_go(_VALUELESS[way])
 
     return first_way(attempt, model, shape, WAYS)
+
+
+# Tensors of a run that can serve no other.
+_VALUELESS: dict[str, Callable[[Any], bool]] = {
+    "meta": lambda value: type(value) is Shell,
+    "fake": lambda value: issubclass(type(value), FakeTensor),
+}
 
 
 def _zeros(shape: tuple[int, ...], dtype: torch.dtype, *, bare: bool) -> Tensor:

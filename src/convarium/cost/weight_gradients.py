@@ -16,6 +16,7 @@ from torch import Tensor
 from convarium.trace.layouts import channels_last
 
 BLOCK = 16  # channels
+_FEWEST, _FEW = 3, 8  # channels that float32 has kernels of their own for
 _TURNED_ROW = 32  # pixels: the rows of a turned picture are padded to it
 _TURNED_BYTES = 32 * 1024  # beside the turned picture, about
 _MOST_TURNED = 800 * 1024  # beyond it oneDNN turns a part at a time,
@@ -61,6 +62,17 @@ class Call(NamedTuple):
         return any(k > 3 or k > n for k, n in sides)
 
     @property
+    def few(self) -> int | None:
+        """Input channels as float32's own kernel for few of them takes them, None for many.
+
+        Up to three it takes where they lie (0), up to eight in blocks of eight.
+        """
+        inputs = self.weight.shape[1]
+        if self.groups > 1 or self.is_half or inputs > _FEW:
+            return None
+        return 0 if inputs <= _FEWEST else _FEW
+
+    @property
     def is_plain(self) -> bool:
         """Its weight is not packed: depthwise, or grouped in float32."""
         if self.is_depthwise:
@@ -74,6 +86,10 @@ def packed_bytes(call: Call) -> int:
     if call.is_plain:
         return weight.numel() * size
     inputs = weight.shape[1]
+    if call.few:
+        return padded(weight.shape[0], _FEW) * _FEW * prod(weight.shape[2:]) * size
+    if call.few is None and not call.is_half and groups == 1:
+        inputs = padded(inputs)
     if call.is_half or groups > 1 or inputs >= BLOCK:
         inputs = padded(inputs, 2 * BLOCK if call.is_half and not call.is_depthwise else BLOCK)
     return groups * padded(weight.shape[0] // groups) * inputs * prod(weight.shape[2:]) * size

@@ -37,28 +37,52 @@ def cpu_workspace(name: str, args: tuple[Any, ...], out: Any) -> int:
         out: its outputs.
     """
     if name == "convolution":
-        return _forward(_read(args[0], args[1], args[3:9]), out.nbytes)
+        return _straightened(args[0]) + _of_convolution(args, out)
     if name == "convolution_backward":
-        conv = _read(args[1], args[2], [*args[4:7], *args[7:10]], args[0])
-        return (_backward_lasts if conv.lasts else _backward)(conv, out)
+        return _straightened(args[0]) + _straightened(args[1]) + _of_gradients(args, out)
     rule = SCRATCH.get(name)
     return rule(args, out) if rule else 0
+
+
+def _of_convolution(args: tuple[Any, ...], out: Tensor) -> int:
+    x, weight, _, *rest = args
+    conv = _read(x, weight, rest)
+    if rest[3]:
+        return _forward_transposed(conv, x, weight, out, rest[0])
+    return _forward(conv, out.nbytes)
+
+
+def _of_gradients(args: tuple[Any, ...], out: Sequence[Tensor | None]) -> int:
+    y, x, weight, _, *rest = args[:10]
+    if not rest[3]:
+        conv = _read(x, weight, rest, y)
+        return (_backward_lasts if conv.lasts else _backward)(conv, out)
+    # The gradient of a transposed convolution is the convolution that it turns about.
+    conv = _read(y, weight, [*rest[:3], False, *rest[4:]], x)
+    if conv.lasts:
+        return _backward_lasts(conv, out)
+    return max(_forward(conv, _size(out[0])), _backward_weight(conv, out))
 
 
 class _Conv(NamedTuple):
     """A convolution's tensors in oneDNN's layouts, in bytes; `columns` is that of torch's kernel.
 
-    `x`, `weight`, `y` are 0 where no copy is made. `lasts`: an operand has its channels last, so
-    that the kernel takes maps as they lie; `moved` are then the copies of the other operands into
-    channels last. `packed` is the weight's gradient in blocks of each group's channels, `sums` what
-    it takes in bfloat16; `product` what it takes where oneDNN unfolds the input instead, else 0.
-    `alone`: depthwise and dilated, for which oneDNN has no kernel and takes maps as they lie.
+    `x`, `weight`, `y` are 0 where no copy is made; `x_blocks` and `weight_blocks` are those of the
+    input's gradient, the `_for_weight` ones those of the weight's. `lasts`: an operand has its
+    channels last, so that the kernel takes maps as they lie; `moved` are then the copies of the
+    other operands into channels last. `packed` is the weight's gradient in blocks of each group's
+    channels, `sums` what it takes in bfloat16; `product` what it takes where oneDNN unfolds the
+    input instead, else 0. `alone`: depthwise and dilated, for which oneDNN has no kernel and takes
+    maps as they lie.
     """
 
     x: int
     weight: int
     y: int
+    x_blocks: int
+    weight_blocks: int
     x_for_weight: int
+    y_for_weight: int
     columns: int | None
     half: bool
     strided: bool
@@ -82,7 +106,7 @@ def _read(x: Tensor, weight: Tensor, rest: Sequence[Any], y: Tensor | None = Non
         taps = prod(weight.shape[1:])
         plain = prod(weight.shape[2:]) == 1 and set(stride) == {1} and set(padding) == {0}
         columns = 0 if plain else x.shape[0] * taps * prod(side) * size
-        return _Conv(0, 0, 0, 0, columns, False, False, lasts)
+        return _Conv(0, 0, 0, 0, 0, 0, 0, columns, False, False, lasts)
     blocked = not half and (groups == 1 or groups == inputs == outputs)
     in_block = padded(inputs) if blocked else inputs
     out_block = padded(outputs) if blocked else outputs
@@ -90,20 +114,25 @@ def _read(x: Tensor, weight: Tensor, rest: Sequence[Any], y: Tensor | None = Non
     first = not half and inputs < BLOCK
     copied = _weight_copy(weight, groups, first, blocked or half) * size
     call = Call(x, weight, stride, padding, dilation, groups, side)
+    x_blocks, y_blocks = pixels * in_block * size, y_pixels * out_block * size
+    few = call.few
     return _Conv(
-        x=0 if first else pixels * in_block * size,
+        x=0 if first else x_blocks,
         weight=copied,
-        y=y_pixels * out_block * size,
-        x_for_weight=0 if inputs in (1, 3) and not half else pixels * in_block * size,
+        y=y_blocks,
+        x_blocks=x_blocks,
+        weight_blocks=_weight_copy(weight, groups, False, blocked or half) * size,
+        x_for_weight=few * pixels * size if few is not None else x_blocks,
+        y_for_weight=y_pixels * padded(outputs, few) * size if few else y_blocks,
         columns=None,
         half=half,
         strided=max(stride) > 1 and groups == 1,
         lasts=lasts,
         moved=sum(_moved(t) for t in (x, weight, y) if t is not None) if lasts else 0,
-        packed=copied if transposed else packed_bytes(call),
-        sums=2 * copied if transposed and half else sums_bytes(call),
-        product=0 if transposed else unfolded_bytes(call),
-        alone=call.is_depthwise and call.is_dilated and not transposed,
+        packed=packed_bytes(call),
+        sums=sums_bytes(call),
+        product=unfolded_bytes(call),
+        alone=call.is_depthwise and call.is_dilated,
     )
 
 
@@ -132,7 +161,9 @@ def _weight_copy(weight: Tensor, groups: int, first: bool, blocked: bool) -> int
 def _takes_onednn(
     x: Tensor, weight: Tensor, stride: Sequence[int], dilation: Sequence[int], groups: int
 ) -> bool:
-    """torch's own choice in float32 (`use_mkldnn` in aten/src/ATen/native/Convolution.cpp)."""
+    """torch's own choice but in half floats (`use_mkldnn` in ATen's Convolution.cpp)."""
+    if x.dtype != torch.float32:
+        return False
     kernel = (1, *weight.shape[2:])[-2:]  # the last two axes of three; one axis is a row of two
     special = max(stride) > 1 or max(dilation) > 1 or x.shape[0] >= 16
     threads = torch.get_num_threads() > 1
@@ -150,24 +181,50 @@ def _forward(conv: _Conv, y: int) -> int:
     return max(conv.x + conv.weight + conv.y, conv.y + y + (y if conv.half else 0))
 
 
+def _forward_transposed(
+    conv: _Conv, x: Tensor, weight: Tensor, y: Tensor, stride: Sequence[int]
+) -> int:
+    """With steps, maps in channels last: the output is moved out of them in two copies."""
+    if conv.columns is not None:  # of a picture at a time, on the way back into the output
+        return y.nbytes + prod(weight.shape[1:]) * prod(x.shape[2:]) * x.element_size()
+    if conv.lasts:
+        return conv.moved + y.nbytes + conv.weight
+    if max(stride) > 1 or conv.half:
+        return max(x.nbytes + conv.weight + y.nbytes, 3 * y.nbytes)
+    blocks = y.nbytes // y.shape[1] * padded(y.shape[1])
+    return max(conv.x + conv.weight + blocks, blocks + y.nbytes)
+
+
+def _size(value: Tensor | None) -> int:
+    return 0 if value is None else value.nbytes
+
+
 def _backward(conv: _Conv, out: Sequence[Tensor | None]) -> int:
-    gx, gw = (t.nbytes if t is not None else 0 for t in out[:2])
+    gx, gw = _size(out[0]), _size(out[1])
     if conv.columns is not None:
         return gx + gw * (2 if conv.lasts else 1) + conv.columns
     most = 0
     if gx:
         copies = 3 if (conv.half or conv.strided) and not conv.alone else 2
-        most = max(conv.y + conv.weight + max(conv.x, gx), copies * gx)
-    if gw:
-        inner = conv.y + conv.x_for_weight + conv.packed + conv.sums
-        if conv.product:
-            inner = conv.weight + conv.product
-        most = max(most, gx + inner, gx + conv.weight + gw)
-    return most
+        blocks = max(conv.x_blocks, gx)
+        most = max(conv.y + conv.weight_blocks + blocks, blocks + (copies - 1) * gx)
+    return max(most, _backward_weight(conv, out))
+
+
+def _backward_weight(conv: _Conv, out: Sequence[Tensor | None]) -> int:
+    gx, gw = _size(out[0]), _size(out[1])
+    if conv.columns is not None:
+        return gx + gw * (2 if conv.lasts else 1) + conv.columns
+    if not gw:
+        return 0
+    inner = conv.y_for_weight + conv.x_for_weight + conv.packed + conv.sums
+    if conv.product:
+        inner = conv.weight + conv.product
+    return gx + max(inner, conv.weight + gw)
 
 
 def _backward_lasts(conv: _Conv, out: Sequence[Tensor | None]) -> int:
-    gx, gw = (t.nbytes if t is not None else 0 for t in out[:2])
+    gx, gw = _size(out[0]), _size(out[1])
     if conv.columns is not None:
         return gx + 2 * gw + conv.columns
     # The gradient of the weight is packed, then copied to its layout and out of it.
@@ -181,5 +238,10 @@ def _moved(value: Tensor) -> int:
     return 0 if plain or channels_last(value) else value.nbytes
 
 
+def _straightened(value: Tensor) -> int:
+    """Bytes of a copy of a map that lies in neither layout, such as a part of the channels."""
+    return 0 if value.is_contiguous() or channels_last(value) else value.nbytes
+
+
 def _is_half(value: Tensor) -> bool:
-    return value.dtype == torch.bfloat16
+    return value.dtype in (torch.bfloat16, torch.float16)

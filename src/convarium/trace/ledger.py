@@ -71,6 +71,11 @@ class Ledger(PlainMode):
         self.live += size
         self.reach(self.live)
 
+    @property
+    def holds(self) -> bool:
+        """Whether any storage that it counts still lives."""
+        return bool(self._storages)
+
     def reach(self, nbytes: int) -> None:
         """Notes that so many bytes lived at one moment."""
         if nbytes > self.peak:

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from convarium.errors import InputError
+from convarium.errors import InputError, first_words
 from convarium.trace.shells import shell_like
 
 
@@ -34,8 +34,7 @@ def twin_of(model: nn.Module, like: Callable[[Tensor], Tensor] = shell_like) -> 
             memo.update((id(v), type(v)()) for v in vars(module).values() if _is_empty(v))
         return copy.deepcopy(model, memo)
     except Exception as error:
-        cause = " ".join(str(error).split())
-        kind = type(model).__name__
+        cause, kind = first_words(error), type(model).__name__
         raise InputError(f"{kind} cannot be copied without its weights: {cause}") from error
 
 

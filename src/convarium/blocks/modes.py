@@ -29,6 +29,10 @@ class PlainMode(TorchDispatchMode):
             cls._plain = vars(cls)["__torch_dispatch__"]
             cls._hidden = torch._disable_dynamo(cls._plain, recursive=True)
 
+    def takes_apart(self, func: Any) -> bool:
+        """Whether `func` comes whole, under `torch.inference_mode`, and has parts."""
+        return torch.is_inference_mode_enabled() and func._can_decompose()
+
     def in_parts(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What `func` gives, taken apart into the operators below autograd, which this mode meets.
 

@@ -86,7 +86,7 @@ class Ledger(PlainMode):
     ) -> Any:
         if func is torch.ops.prim.device.default:
             return CPU
-        if torch.is_inference_mode_enabled() and func._can_decompose():
+        if self.takes_apart(func):
             return self.in_parts(func, args, kwargs or {})
         name, nature, *_ = operator(func)
         if self._met is not None:
@@ -168,7 +168,7 @@ class RealLedger(Ledger):
     ) -> Any:
         if func.namespace == "prim":
             return func(*args, **(kwargs or {}))
-        if torch.is_inference_mode_enabled() and func._can_decompose():
+        if self.takes_apart(func):
             return self.in_parts(func, args, kwargs or {})
         name, nature, *_ = operator(func)
         if self._met is not None:

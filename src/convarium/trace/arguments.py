@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -39,33 +39,29 @@ def filled(
     at: tuple[int, ...], args: tuple[Any, ...], kwargs: dict[str, Any], values: Iterable[Any]
 ) -> Arguments:
     """The arguments with `values`, one for each tensor that `given` finds, in their places."""
-    values, new = iter(values), list(args)
+    one_by_one, new = iter(values), list(args)
+
+    def change(_: Tensor) -> Any:
+        return next(one_by_one)
+
     for place in at:
         if place >= len(new):
             break
         if new[place] is not None:
-            new[place] = _fill(new[place], values)
-    return tuple(new), {key: _fill(value, values) for key, value in kwargs.items()}
-
-
-def _fill(value: Any, values: Iterator[Any]) -> Any:
-    if isinstance(value, Tensor):
-        return next(values)
-    if isinstance(value, (list, tuple)):
-        return type(value)([_fill(v, values) for v in value])
-    if isinstance(value, dict):
-        return {key: _fill(v, values) for key, v in value.items()}
-    return value
+            new[place] = replace(new[place], change)
+    return tuple(new), replace(kwargs, change)
 
 
 def replace(value: Any, change: Callable[[Tensor], Any]) -> Any:
-    """`value` with `change` applied to every tensor in it; lists and tuples are walked."""
+    """`value` with `change` applied to every tensor in it, in the order of `tensors`."""
     if isinstance(value, Tensor):
         return change(value)
     if isinstance(value, (list, tuple)):
-        for v in value:
-            if isinstance(v, (Tensor, list)):
+        for v in value:  # most are numbers, for which a call would be too much
+            if isinstance(v, (Tensor, list, tuple, dict)):
                 return type(value)([replace(v, change) for v in value])
+    elif isinstance(value, dict):
+        return {key: replace(v, change) for key, v in value.items()}
     return value
 
 
@@ -107,3 +103,8 @@ def spec(tensor: Tensor) -> TensorSpec:
     if tensor.layout in SPARSE:
         return sparse_spec(tensor, grad=grad)
     return TensorSpec(tuple(tensor.shape), tensor.element_size(), grad)
+
+
+def nbytes(tensor: Tensor) -> int:
+    """Bytes of a tensor when it is stored, as its `spec` tells them."""
+    return spec(tensor).nbytes if tensor.layout in SPARSE else tensor.nbytes

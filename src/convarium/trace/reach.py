@@ -7,10 +7,12 @@ for the plain case; phases extend it to transposed convolutions and resizes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from fractions import Fraction
 from functools import lru_cache
 from math import gcd, inf, lcm
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 Spot = tuple[float, float]  # the first and the last pixel; (inf, -inf) sees nothing
 
@@ -29,7 +31,7 @@ class Reach(NamedTuple):
     @property
     def side(self) -> float:
         """Pixels seen, of the phase that sees the most; 0 where nothing is seen."""
-        return max(0, *(last - first + 1 for first, last in self.spots))
+        return max([0, *[last - first + 1 for first, last in self.spots]])
 
     @property
     def step(self) -> float:
@@ -80,7 +82,10 @@ class Reach(NamedTuple):
         if self.span * len(other.spots) != other.span * len(self.spots):
             return None
         phases = lcm(len(self.spots), len(other.spots))
-        pairs = [(self.sees(index), other.sees(index)) for index in range(phases)]
+        if phases == len(self.spots) == len(other.spots):
+            pairs = list(zip(self.spots, other.spots, strict=True))
+        else:
+            pairs = [(self.sees(index), other.sees(index)) for index in range(phases)]
         spots = tuple((min(a[0], b[0]), max(a[1], b[1])) for a, b in pairs)
         return Reach(self.span * phases // len(self.spots), spots)
 

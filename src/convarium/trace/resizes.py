@@ -8,16 +8,18 @@ convolutional neural network", for the pixel shuffle.
 from __future__ import annotations
 
 from collections.abc import Callable
-from fractions import Fraction
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from convarium.trace.boxes import WHOLE, Box, Field, Given, Ids, Shape
 from convarium.trace.reach import Reach, interleaved
 
-Taps = Callable[[Fraction, int], list[int]]
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+Taps = Callable[["Fraction", int], list[int]]
 
 _FINEST = 1000  # a scale comes as a float: 0.3333333333333333 is 1/3
 _NEAR = 1e-9
@@ -59,8 +61,8 @@ def _resized(given: Given, shape: Shape, scales: tuple[Any, ...], taps: Taps) ->
         return WHOLE
 
     def change(reach: Reach, axis: int) -> Reach:
-        step = steps[axis] or Fraction(1)
-        return reach.resized(step, partial(taps, step))
+        step = steps[axis]
+        return reach if step is None else reach.resized(step, partial(taps, step))
 
     return field.each(change)
 
@@ -70,6 +72,8 @@ def _step(before: int, after: int, scale: float | None) -> Fraction | None:
 
     As torch takes it: of the scale where one was asked for, which the sides only come near to.
     """
+    from fractions import Fraction  # of no use to a network without a resize
+
     step = Fraction(before, after)
     if scale:
         step = Fraction(1 / scale).limit_denominator(_FINEST)

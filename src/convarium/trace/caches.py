@@ -8,12 +8,36 @@ from __future__ import annotations
 
 import gc
 import sys
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from functools import _lru_cache_wrapper
 from types import ModuleType
 from typing import Any
 
+from torch import Tensor
+
 Ours = Callable[[Any], bool]
+
+
+class Leftovers:
+    """Tensors that were made in a run that can serve no other: they are to end with it."""
+
+    def __init__(self) -> None:
+        self._watched: list[weakref.ref[Tensor]] = []
+
+    def watch(self, tensors: Iterable[Tensor]) -> None:
+        """Looks at these too when the run is over."""
+        self._watched += map(weakref.ref, tensors)
+
+    def let_go(self) -> None:
+        """The run is over: caches forget those that live still."""
+        alive = [tensor for ref in self._watched if (tensor := ref()) is not None]
+        self._watched = []
+        if alive:
+            ours = set(map(id, alive))
+            let_go(lambda value: id(value) in ours)
+
+
 _DEEPEST = 3  # containers within one another
 _LONGEST = 10_000  # values: no cache of grids has as many
 _PLAIN = frozenset((int, float, complex, bool, str, bytes, type(None), type))

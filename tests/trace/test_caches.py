@@ -67,6 +67,44 @@ def test_a_real_pass_after_a_prediction(training, reads) -> None:
     Coded.codes.clear()
 
 
+@lru_cache
+def _of_device(width: int, device: str) -> Tensor:
+    return torch.arange(width, device=device) + 1.0
+
+
+class Placed(nn.Module):
+    """Adds the numbers 1, 2, ... twice, from caches that are filled where the first vector lies."""
+
+    def __init__(self, *, reads: bool = False) -> None:
+        super().__init__()
+        self.line, self.reads = nn.Linear(4, 4), reads
+        nn.init.eye_(self.line.weight)
+        nn.init.zeros_(self.line.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.line(x)
+        if self.reads and bool(x.sum() > 1e9):
+            x = -x
+        if "codes" not in _BY_PLACE:
+            _BY_PLACE["codes"] = torch.arange(4, device=x.device) + 1.0
+        return x + _BY_PLACE["codes"] + _of_device(4, str(x.device))
+
+
+_BY_PLACE: dict[str, Tensor] = {}
+
+
+@pytest.mark.parametrize("reads", [False, True])
+@pytest.mark.parametrize("training", [False, True])
+def test_a_real_pass_after_a_count(reads, training) -> None:
+    model = Placed(reads=reads)
+    first = convarium.measure_cost(model, (4,), training=training)
+    again = convarium.measure_cost(model, (4,), training=training)
+    assert reads or again == first
+    assert model(torch.zeros(1, 4)).tolist() == [[2, 4, 6, 8]]
+    _BY_PLACE.clear()
+    _of_device.cache_clear()
+
+
 def test_caches_of_real_tensors_stay() -> None:
     model = Coded()
     model(torch.zeros(1, 4))

@@ -110,6 +110,8 @@ def test_shapes_and_order() -> None:
         ([nn.Conv2d(1, 1, 3, stride=2), nn.MaxPool2d(3, stride=2)], 7),
         ([nn.Conv2d(1, 1, 3, dilation=2)], 5),
         ([nn.AvgPool2d(2), nn.Conv2d(1, 1, 3)], 2 + 2 * 2),
+        # Padding by name: torch passes one number for both axes.
+        ([nn.Conv2d(1, 1, (3, 5), padding="valid"), nn.Conv2d(1, 1, 3, padding="same")], 7),
     ],
 )
 def test_receptive_field(layers, side) -> None:

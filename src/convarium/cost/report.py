@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import nn
 
 from convarium.cost.macs import count_products
 from convarium.errors import InputError
-from convarium.trace import TraceRow, trace_anyhow
+from convarium.trace import Op, TraceRow, trace_anyhow
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +151,8 @@ def cost_of(
     mode = mode or ("train" if training else "eval")
     shape = (batch_size, *input_size)
     rows, way = trace_anyhow(model, shape, mode=mode, grad=training, device=device)
-    unknown: dict[str, None] = {}
-    priced = tuple(_price(row, unknown, training=training) for row in rows)
+    prices = _Prices(training=training)
+    priced = tuple(map(prices.row, rows))
     report = CostReport(
         name=name,
         input_size=tuple(input_size),
@@ -161,8 +161,8 @@ def cost_of(
         traced_on=way,
         params=sum(row.params for row in priced),
         macs=sum(row.macs for row in priced),
-        status="lower_bound" if unknown else "exact",
-        unknown_ops=tuple(unknown),
+        status="lower_bound" if prices.unknown else "exact",
+        unknown_ops=tuple(prices.unknown),
         rows=priced,
         macs_backward=sum(row.macs_backward for row in priced),
         bytes_read=sum(row.bytes_read for row in priced),
@@ -192,31 +192,59 @@ def with_kept(report: CostReport, model: nn.Module, precision: str = "fp32") -> 
     return replace(report, rows=(*found, *others), precision=precision)
 
 
-def _price(row: TraceRow, unknown: dict[str, None], *, training: bool) -> CostRow:
-    forward = backward = read = written = 0
-    for op in row.ops:
+class _Prices:
+    """What operators cost, each kind of call once: a trace writes equal calls down as one.
+
+    `unknown` has the names of those without a formula, in the order met.
+    """
+
+    def __init__(self, *, training: bool) -> None:
+        self._training = training
+        self._known: dict[int, _Price] = {}  # by the call's identity
+        self.unknown: dict[str, None] = {}
+
+    def row(self, row: TraceRow) -> CostRow:
+        """The row with the prices of its operators."""
+        prices = list(map(self._of, row.ops))
+        price = prices[0] if len(prices) == 1 else _Price(*map(sum, zip(*prices, strict=True)))
+        return CostRow(
+            name=row.name,
+            kind=row.kind,
+            output_shape=row.output_shape,
+            params=row.params,
+            macs=price.macs,
+            activation_bytes=row.output_bytes,
+            receptive_field=row.receptive_field,
+            macs_backward=price.macs_backward,
+            bytes_read=price.bytes_read,
+            bytes_written=price.bytes_written,
+            receptive_field_min=row.receptive_field_min,
+            rf_stride=row.stride,
+            rf_offset=row.offset,
+            inputs=tuple(row.inputs),
+        )
+
+    def _of(self, op: Op) -> _Price:
+        price = self._known.get(id(op))
+        if price is None:
+            price = self._known[id(op)] = self._count(op)
+        return price
+
+    def _count(self, op: Op) -> _Price:
         products = count_products(op)
         if products is None:
-            unknown[op.name] = None
-        for product in products or ():
-            forward += product.macs
-            backward += product.backward if training else 0
-        if op.nature != "view":
-            read += sum([t.nbytes for t in op.inputs])
-            written += sum([t.nbytes for t in op.outputs])
-    return CostRow(
-        name=row.name,
-        kind=row.kind,
-        output_shape=row.output_shape,
-        params=row.params,
-        macs=forward,
-        activation_bytes=row.output_bytes,
-        receptive_field=row.receptive_field,
-        macs_backward=backward,
-        bytes_read=read,
-        bytes_written=written,
-        receptive_field_min=row.receptive_field_min,
-        rf_stride=row.stride,
-        rf_offset=row.offset,
-        inputs=tuple(row.inputs),
-    )
+            self.unknown[op.name] = None
+        found = list(products or ())
+        forward = sum(product.macs for product in found)
+        backward = sum(product.backward for product in found) if self._training else 0
+        if op.nature == "view":
+            return _Price(forward, backward, 0, 0)
+        read = sum(spec.nbytes for spec in op.inputs)
+        return _Price(forward, backward, read, sum(spec.nbytes for spec in op.outputs))
+
+
+class _Price(NamedTuple):
+    macs: int = 0
+    macs_backward: int = 0
+    bytes_read: int = 0
+    bytes_written: int = 0

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from traceback import clear_frames
 from typing import TypeVar
 
 import numpy as np
@@ -16,7 +17,8 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.parameter import is_lazy
 
-from convarium.errors import ConvariumError, InputError, UsageError, times
+from convarium.errors import ConvariumError, InputError, UsageError, first_words, times
+from convarium.trace.caches import Leftovers
 from convarium.trace.keepsake import Members, left_alone, members
 from convarium.trace.rows import TraceRow
 from convarium.trace.tracer import TraceError, trace
@@ -55,12 +57,15 @@ def trace_anyhow(
         InputError: the forward pass fails on all of them; with its own words and the module's path.
     """
 
+    leftovers = Leftovers()
+
     def attempt(way: str, has: Members) -> list[TraceRow]:
         _set_mode(model, has, training=mode == "train")
         with _plain_attention() if way != device else nullcontext():
-            return _trace_by(way, model, has, shape, grad)[0]
+            return _trace_by(way, model, has, shape, grad=grad, leftovers=leftovers)[0]
 
-    return first_way(attempt, model, shape, WAYS if device == "meta" else [device])
+    ways = WAYS if device == "meta" else [device]
+    return first_way(attempt, model, shape, ways, leftovers)
 
 
 def _set_mode(model: nn.Module, has: Members, *, training: bool) -> None:
@@ -68,20 +73,19 @@ def _set_mode(model: nn.Module, has: Members, *, training: bool) -> None:
 
     A module of torch.export has its mode built in, and stays in it.
     """
-    modules = has.modules.values()
-    if all(map(_is_plain, modules)):
-        for module in modules:
-            vars(module)["training"] = training
+    modules = list(map(vars, has.modules.values()))
+    own = any("train" in attributes for attributes in modules)
+    if not own and all(map(_is_plain, set(map(type, has.modules.values())))):
+        for attributes in modules:
+            attributes["training"] = training
     else:
         with suppress(NotImplementedError):
             model.train(training)
 
 
-def _is_plain(module: nn.Module) -> bool:
+def _is_plain(kind: type[nn.Module]) -> bool:
     """Its mode is its attribute: scripted modules keep theirs elsewhere, some freeze layers."""
-    kind, plain = type(module), nn.Module
-    own = kind.train is plain.train and kind.__setattr__ is plain.__setattr__
-    return own and "train" not in vars(module)
+    return kind.train is nn.Module.train and kind.__setattr__ is nn.Module.__setattr__
 
 
 def picture_kind(model: nn.Module, shape: tuple[int, ...]) -> torch.dtype:
@@ -92,10 +96,12 @@ def picture_kind(model: nn.Module, shape: tuple[int, ...]) -> torch.dtype:
         shape: of that picture, with the batch: (N, C, H, W).
     """
 
-    def attempt(way: str, has: Members) -> torch.dtype:
-        return _trace_by(way, model, has, shape, False)[1]
+    leftovers = Leftovers()
 
-    return first_way(attempt, model, shape, WAYS)[0]
+    def attempt(way: str, has: Members) -> torch.dtype:
+        return _trace_by(way, model, has, shape, grad=False, leftovers=leftovers)[1]
+
+    return first_way(attempt, model, shape, WAYS, leftovers)[0]
 
 
 def first_way(
@@ -103,6 +109,7 @@ def first_way(
     model: nn.Module,
     shape: tuple[int, ...],
     ways: Sequence[str],
+    leftovers: Leftovers | None = None,
 ) -> tuple[_Got, str]:
     """What `attempt` gives the first of `ways` that works, and that way's name.
 
@@ -112,6 +119,7 @@ def first_way(
         model: for the sentence that tells the last failure.
         shape: likewise, with the batch.
         ways: "meta", "fake" or a device's name.
+        leftovers: let go behind each way.
 
     Raises:
         UsageError: the picture is empty.
@@ -122,9 +130,10 @@ def first_way(
             f"a picture of {times(shape)} is empty; every side and the batch must be >= 1."
         )
     has = members(model)
-    if any(map(is_lazy, (*has.parameters, *has.buffers))):
-        kind = type(model).__name__
-        raise InputError(f"{kind} cannot be counted: a lazy layer has no shape. Run it once first.")
+    one_of_each_kind = {type(t): t for t in (*has.parameters, *has.buffers)}
+    if any(map(is_lazy, one_of_each_kind.values())):
+        name = type(model).__name__
+        raise InputError(f"{name} cannot be counted: a lazy layer has no shape. Run it once first.")
     for way in ways:
         try:
             with random_state_kept(), _room_for_hooks(), left_alone(has), _any_caller():
@@ -133,9 +142,20 @@ def first_way(
             raise
         except TraceError as error:
             last = error
+            _forget_locals(error)
             if _ONE_VALUE in str(error.__cause__):
                 break  # it is so on all devices
+        finally:
+            if leftovers is not None:
+                leftovers.let_go()
     raise InputError(_sentence(model, shape, last))
+
+
+def _forget_locals(error: BaseException | None) -> None:
+    """Lets the tensors go that the code was at work on when it failed."""
+    while error is not None:
+        clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def _sentence(model: nn.Module, shape: tuple[int, ...], error: TraceError) -> str:
@@ -161,7 +181,7 @@ _OTHER_INPUT = (TypeError, LookupError, AttributeError, ValueError, AssertionErr
 
 def _words(error: BaseException | None) -> str:
     """What an error says, with its kind where the words alone say little, as those of KeyError."""
-    words = " ".join(str(error).split())
+    words = "" if error is None else first_words(error)
     if isinstance(error, SystemExit):
         return f"it ends the program ({type(error).__name__} {words})"
     if over := re.search(r"HigherOrderOperator '?(\w+)", words):
@@ -197,17 +217,25 @@ def _plain_attention() -> Iterator[None]:
 
 
 def _trace_by(
-    way: str, model: nn.Module, has: Members, shape: tuple[int, ...], grad: bool
+    way: str,
+    model: nn.Module,
+    has: Members,
+    shape: tuple[int, ...],
+    *,
+    grad: bool,
+    leftovers: Leftovers,
 ) -> tuple[list[TraceRow], torch.dtype]:
     """The rows, and the type of the picture's values."""
     device = "cpu" if way == "fake" else way
+    without_values = leftovers if way in ("meta", "fake") else None
 
     def attempt(kind: torch.dtype) -> tuple[list[TraceRow], torch.dtype]:
         try:
             picture = torch.zeros(shape, dtype=kind, device=device)
         except (RuntimeError, AssertionError) as error:  # no such device, or no room on it
             raise TraceError("") from error
-        return trace(model, picture, grad=grad, has=has), kind
+        rows = trace(model, picture, grad=grad, has=has, leftovers=without_values)
+        return rows, kind
 
     with fake_tensors() if way == "fake" else nullcontext():
         return of_some_kind(attempt, model)
@@ -242,7 +270,9 @@ def fake_tensors() -> Iterator[None]:
     log = logging.getLogger("torch._subclasses.fake_tensor")
     was, log.disabled = log.disabled, True
     try:
-        with FakeTensorMode(allow_non_fake_inputs=True):
+        mode = FakeTensorMode(allow_non_fake_inputs=True)
+        mode.cache_enabled = False  # it compares arguments, which packed weights refuse
+        with mode:
             yield
     finally:
         log.disabled = was

@@ -38,25 +38,21 @@ class Field:
 
     `ids` has the tensor's shape without (H, W), or one that broadcasts to it, and tells which of
     `boxes` a map has (-1: it sees nothing); None where all have the first. Neither boxes nor ids
-    mean the whole picture, or that the trace cannot tell.
+    mean the `whole` picture, or that the trace cannot tell.
     """
 
-    __slots__ = ("_seen", "boxes", "ids")
+    __slots__ = ("_seen", "boxes", "ids", "whole")
 
     def __init__(self, boxes: tuple[Box, ...], ids: Ids | None = None) -> None:
         self.boxes, self.ids = boxes, ids
+        self.whole = not boxes and ids is None
         self._seen: Seen | None = None  # once asked for
-
-    @property
-    def whole(self) -> bool:
-        """True where the whole picture is seen, or the trace cannot tell."""
-        return not self.boxes and self.ids is None
 
     @property
     def seen(self) -> Seen:
         """Sizes and places, of a field with boxes."""
         if self._seen is None:
-            sides = [_side(box) for box in self.boxes]
+            sides = list(map(_side, self.boxes))
             rows, columns = self.boxes[sides.index(max(sides))]
             longer = rows if rows == columns or rows.side >= columns.side else columns
             self._seen = Seen(int(max(sides)), int(min(sides)), longer.step, longer.centre)
@@ -171,7 +167,9 @@ def _box_of_all(boxes: list[Box]) -> Box | tuple[()] | None:
         return None
     around = boxes[0]
     for box in boxes[1:]:
-        rows, columns = around[0].joined(box[0]), around[1].joined(box[1])
+        rows = around[0].joined(box[0])
+        square = around[0] == around[1] and box[0] == box[1]
+        columns = rows if square else around[1].joined(box[1])
         if rows is None or columns is None:
             return ()
         around = rows, columns

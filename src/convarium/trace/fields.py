@@ -7,6 +7,7 @@ Borders are left out too: a field is that of a map far from them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from convarium.trace.boxes import WHOLE, Field, Given, Shape, united
 from convarium.trace.reach import Reach
 from convarium.trace.rows import Op, TensorSpec
 
+_IS_WHOLE = attrgetter("whole")
 _PIXEL = Field(((Reach(), Reach()),))
 
 
@@ -24,77 +26,79 @@ class FieldMap:
     """The receptive field of every tensor that the picture has a part in."""
 
     def __init__(self, inputs: Iterable[Tensor]) -> None:
-        self._fields: dict[int, Field] = {}
-        self._keep: list[Tensor] = []  # an id means one tensor while it lives
-        for x in inputs:
-            self._remember(x, _PIXEL if x.dim() == 4 else WHOLE)
+        self._fields = {id(x): _PIXEL if x.dim() == 4 else WHOLE for x in inputs}
 
     def of(self, tensor: Tensor) -> Field | None:
         """The field of `tensor`; None where it sees the whole picture or nothing of it."""
         field = self._fields.get(id(tensor))
         return field if field is not None and field.boxes else None
 
+    def apart(self, tensors: Iterable[Tensor]) -> list[Tensor]:
+        """Those of these that the picture has no part in."""
+        return [t for t in tensors if id(t) not in self._fields]
+
     def carry(
         self,
         op: Op,
-        sources: Sequence[Tensor],
         specs: Sequence[TensorSpec],
-        outputs: Sequence[Tensor],
+        sources: Sequence[int],
+        outputs: Sequence[int],
     ) -> None:
         """Writes down the fields of one operator's outputs.
 
         Args:
             op: the operator's call.
-            sources: the tensors among its arguments, in order.
-            specs: theirs, as they came in.
-            outputs: the tensors it gave.
+            specs: those of the tensors among its arguments, as they came in.
+            sources: their identities, in order; the caller keeps all tensors alive.
+            outputs: the identities of those it gave.
         """
-        fields = [self._fields.get(id(t)) for t in sources]
+        fields = list(map(self._fields.get, sources))
         met = [field for field in fields if field is not None]
         if not met:
-            for t in outputs:
-                self._remember(t, None)
-        elif any(field.whole for field in met):
-            for t in outputs:
-                self._remember(t, WHOLE)
-        elif op.name in channels.PARTS:
+            for key in outputs:
+                self._fields.pop(key, None)
+        elif op.name in channels.PARTS and not any(map(_IS_WHOLE, met)):
             parts = channels.PARTS[op.name](op.args, specs[0].shape, met[0])
-            for t, field in zip(outputs, parts, strict=True):
-                self._remember(t, field)
+            self._fields.update(zip(outputs, parts, strict=True))
         elif outputs:
-            field = _after(op, [(f, s.shape) for f, s in zip(fields, specs, strict=True)])
-            for t in outputs:
-                self._remember(t, field)
-
-    def _remember(self, t: Tensor, field: Field | None) -> None:
-        self._keep.append(t)
-        if field is not None:
-            self._fields[id(t)] = field
-        else:
-            self._fields.pop(id(t), None)
+            field = _after(op, fields, met, specs)
+            for key in outputs:
+                self._fields[key] = field
 
 
-def _after(op: Op, given: Given) -> Field:
-    """The field behind one operator, WHOLE where its output has no rows and columns any more."""
-    shape = op.outputs[0].shape
-    if op.name in _RULES:
-        return _RULES[op.name](op.args, given, shape)
+def _after(
+    op: Op, fields: list[Field | None], met: list[Field], specs: Sequence[TensorSpec]
+) -> Field:
+    """The field behind one operator, WHOLE where its output has no rows and columns any more.
+
+    Args:
+        op: the operator's call.
+        fields: those of its tensors.
+        met: the ones that there are.
+        specs: those of all its tensors.
+    """
+    if any(map(_IS_WHOLE, met)):
+        return WHOLE
+    shape, rule = op.outputs[0].shape, _RULES.get(op.name)
+    if rule is not None:
+        return rule(op.args, [(f, s.shape) for f, s in zip(fields, specs, strict=True)], shape)
     if len(shape) < 3 or op.name in _MIXES:
         return WHOLE
-    met = []
-    for field, was in given:
-        if field is not None:
-            if was[-2:] != shape[-2:]:
-                return WHOLE
-            met.append(field if field.ids is None else channels.fitting(field, shape))
-    return united(met)
+    sides = shape[-2:]
+    for field, spec in zip(fields, specs, strict=True):
+        if field is not None and spec.shape[-2:] != sides:
+            return WHOLE
+    if len(met) == 1 and met[0].ids is None:
+        return met[0]
+    return united([channels.fitting(field, shape) for field in met])
 
 
 def _convolution(args: tuple[Any, ...], given: Given, shape: Shape) -> Field:
     field, weight = given[0][0], args[1]
     if field is None or len(weight.shape) != 4:
         return WHOLE
-    stride, pad, dilation, transposed, groups = args[3], args[4], args[5], args[6], args[8]
+    stride, pad, dilation = (_many(value, 2) for value in args[3:6])
+    transposed, groups = args[6], args[8]
     kernel = weight.shape[2:]
 
     def change(reach: Reach, axis: int) -> Reach:

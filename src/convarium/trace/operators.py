@@ -7,11 +7,14 @@ from typing import Any, NamedTuple
 
 import torch
 
+from convarium.trace.shapes import REPEATABLE
+
 
 class Operator(NamedTuple):
     """`name` and `nature` are those of an `Op`; `writes` says that it changes an argument.
 
-    `places` are those of its arguments that may hold tensors. Nothing is noted of an operator that
+    `places` are those of its arguments that may hold tensors; `repeats` is how many there are where
+    what it gives is known from tensors laid out alike, else 0. Nothing is noted of an operator that
     is `aside`.
     """
 
@@ -19,6 +22,7 @@ class Operator(NamedTuple):
     nature: str
     writes: bool
     places: tuple[int, ...]
+    repeats: int
     aside: bool
 
 
@@ -26,11 +30,14 @@ class Operator(NamedTuple):
 def operator(func: Any) -> Operator:
     """What is noted of an operator, from its overload."""
     name, nature = _name(func), _nature(func)
-    kinds = (str(argument.type) for argument in func._schema.arguments)
+    kinds = [str(argument.type) for argument in func._schema.arguments]
     places = tuple(at for at, kind in enumerate(kinds) if "Tensor" in kind or "Any" in kind)
     takes_memory = nature == "view" and not places
     aside = takes_memory or func.namespace in ("prim", "profiler")  # asks a device, names a span
-    return Operator(name, nature, func._schema.is_mutable, places, aside)
+    single = all(kinds[at] in ("Tensor", "Optional[Tensor]") for at in places)
+    leads = single and places == tuple(range(len(places)))
+    repeats = len(places) if leads and name in REPEATABLE else 0
+    return Operator(name, nature, func._schema.is_mutable, places, repeats, aside)
 
 
 def _name(func: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -42,14 +42,19 @@ class StandIns:
         fixed: Sequence[Tensor] = (),
         loose: Sequence[Tensor] = (),
     ) -> None:
-        self._device = device
+        self._device, self._on_meta = device, device.type == "meta"
         self._originals = {id(p): id(p) for p in trainable}
         self._stand_ins: dict[int, Tensor] = {}
         self._keep: list[Tensor] = [*trainable, *fixed, *loose]  # an id means one while it lives
-        on_meta = device.type == "meta"
-        self._own = {id(t) for t in (self._keep[: -len(loose) or None] if on_meta else self._keep)}
-        self._loose = {_storage(t) for t in loose if t.device != device} if on_meta else set()
+        own = self._keep[: -len(loose) or None] if self._on_meta else self._keep
+        self._own = set(map(id, own))
+        elsewhere = loose if self._on_meta else ()
+        self._loose = {_storage(t) for t in elsewhere if t.device != device}
         self._zeros: set[int] = set()  # storages of stand-ins for tensors without values
+
+    def none_for(self, given: list[Tensor]) -> bool:
+        """Whether these pass as they are: all of the meta device, on which the trace is."""
+        return self._on_meta and all(map(_IS_META, given))
 
     def placed(self, given: list[Tensor], *, writes: bool) -> list[Tensor]:
         """What an operator is called with as the tracing device takes it.
@@ -57,7 +62,7 @@ class StandIns:
         `given` itself where there is nothing to do. An operator that `writes` never gets the user's
         own.
         """
-        if self._device.type == "meta" and all(map(_IS_META, given)):
+        if self.none_for(given):
             return given
         if writes and self._loose:
             loose = [t for t in given if t.device != self._device and _storage(t) in self._loose]
@@ -86,14 +91,14 @@ class StandIns:
 
     def _twin(self, value: Tensor) -> Tensor:
         """Empty on meta, zeros for one that has no values, a copy elsewhere."""
-        if value.layout in SPARSE and self._device.type == "meta":
+        if value.layout in SPARSE and self._on_meta:
             refuse_sparse()
-        if self._device.type != "meta" and value.device.type != "meta":
+        if not self._on_meta and value.device.type != "meta":
             return value.detach().to(self._device, copy=True)
         twin = torch.empty_strided(
             value.shape, value.stride(), dtype=value.dtype, device=self._device
         )
-        if self._device.type == "meta":
+        if self._on_meta:
             return twin
         if type(twin) is Tensor:  # no fake one
             self._zeros.add(_storage(twin))
@@ -122,9 +127,10 @@ class StandIns:
         if id(source) in self._originals:
             self._originals.update((id(view), self._originals[id(source)]) for view in views)
 
-    def original(self, value: Any) -> int | None:
-        """The identity of the trainable tensor behind `value`, None for any other value."""
-        return self._originals.get(id(value))
+    @property
+    def originals(self) -> Mapping[int, int]:
+        """Of tensors that have a trainable one behind them: its identity, by theirs."""
+        return self._originals
 
 
 def _storage(value: Tensor) -> int:

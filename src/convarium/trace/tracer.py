@@ -8,8 +8,10 @@ model is neither copied, moved nor changed, whatever its device and size.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from operator import is_not
 from typing import Any, NamedTuple
 
 import torch
@@ -23,17 +25,22 @@ from convarium.blocks.modes import PlainMode
 from convarium.errors import ConvariumError
 from convarium.trace.arguments import filled, given, spec, tensors, tensors_in
 from convarium.trace.book import RowBook
-from convarium.trace.fields import FieldMap
+from convarium.trace.caches import Leftovers
 from convarium.trace.hidden import Gradients
 from convarium.trace.keepsake import Members, members
 from convarium.trace.operators import operator
-from convarium.trace.rows import Op, TraceRow
+from convarium.trace.repeats import Repeats
+from convarium.trace.rows import Op, TensorSpec, TraceRow
 from convarium.trace.shapes import shortcut
 from convarium.trace.standins import StandIns
 
 
 def trace(
-    model: nn.Module, *inputs: Tensor, grad: bool = False, has: Members | None = None
+    model: nn.Module,
+    *inputs: Tensor,
+    grad: bool = False,
+    has: Members | None = None,
+    leftovers: Leftovers | None = None,
 ) -> list[TraceRow]:
     """One row a call of a leaf of `model`, in the order of the calls.
 
@@ -42,6 +49,7 @@ def trace(
         inputs: what its forward takes, on the device to trace on ("meta" computes nothing).
         grad: note for every tensor whether autograd would compute its gradient.
         has: what `members` gives of the model, where it is known.
+        leftovers: told of the tensors that code could keep for later passes.
 
     Raises:
         TraceError: the forward pass raised.
@@ -50,11 +58,14 @@ def trace(
     try:
         with torch.set_grad_enabled(grad), _module_stack(tracer), tracer:
             outputs = model(*inputs)
+        return tracer.finish(tensors_in(outputs))
     except ConvariumError:
         raise
     except (Exception, SystemExit) as error:
         raise TraceError(tracer.path) from error
-    return tracer.finish(tensors_in(outputs))
+    finally:
+        if leftovers is not None:
+            leftovers.watch(tracer.apart())
 
 
 class TraceError(Exception):
@@ -77,6 +88,9 @@ def _module_stack(tracer: _Tracer) -> Iterator[None]:
         leave.remove()
 
 
+_IS_SOME = partial(is_not, None)
+
+
 class _Frame(NamedTuple):
     """A module whose forward runs: `row` is that of the leaf that it is, or is called in.
 
@@ -93,22 +107,21 @@ class _Tracer(PlainMode):
     def __init__(self, has: Members, inputs: tuple[Tensor, ...], grad: bool) -> None:
         super().__init__()
         self._stand_ins = StandIns(inputs[0].device, has.parameters, has.buffers, has.loose)
-        self._gradients, self._fields = Gradients(grad), FieldMap(inputs)
-        self._book = RowBook(has.parameters, self._stand_ins)
+        self._gradients, self._repeats = Gradients(grad), Repeats()
+        self._book = RowBook(inputs, has.parameters, self._stand_ins)
         self._paths = {id(m): path for path, m in has.modules.items()}
         self.path = ""  # of the innermost module whose forward has not ended well
         self._stack: list[_Frame] = []
 
     def enter(self, module: nn.Module, args: Any) -> None:
         row = self._stack[-1].row if self._stack else None
-        is_leaf = row is None and not any(m is not None for m in module._modules.values())
+        is_leaf = row is None and not any(map(_IS_SOME, module._modules.values()))
         path = self._paths.get(id(module))
         if path is None:
             path = self._below(type(module).__name__)
         if is_leaf:
             kind = type(module).__name__
             row = self._book.new(path or kind, kind)
-            self._book.count(module._parameters.values(), row)
         self._stack.append(_Frame(path, row, is_leaf, sys.exc_info()[1]))
         self.path = path
 
@@ -118,67 +131,67 @@ class _Tracer(PlainMode):
             return  # the hook also runs when the forward pass raised: `path` keeps the place
         self.path = self._stack[-1].path if self._stack else ""
         if frame.row is not None and frame.is_leaf:
-            self._set_output(frame.row, tensors_in(output))
+            self._book.gave(frame.row, tensors_in(output), module._parameters.values())
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
+        kind, repeats = operator(func), not kwargs and not self._gradients.hidden
+        if repeats and kind.repeats:
+            met = self._repeats.again(func, args, kind.repeats)
+            if met is not None:
+                op, used, outputs, out = met
+                self._note(op, op.inputs, used, outputs)
+                return out
         kwargs = kwargs or {}
-        name, nature, writes, at, aside = operator(func)
-        if aside:
-            return func(*args, **kwargs)
-        if torch.is_inference_mode_enabled() and func._can_decompose():
+        if kind.aside:
+            new = shortcut(kind.name, func, args, kwargs)
+            return func(*args, **kwargs) if new is None else new
+        if self.takes_apart(func):
             return self.in_parts(func, args, kwargs)
-        users = given(at, args, kwargs)
+        users = given(kind.places, args, kwargs)
         specs = self._gradients.specs(users)
-        told = filled(at, args, kwargs, specs)
-        used = self._stand_ins.placed(users, writes=writes)
+        told = filled(kind.places, args, kwargs, specs)
+        used = self._stand_ins.placed(users, writes=kind.writes)
         if used is not users:
-            args, kwargs = filled(at, args, kwargs, used)
+            args, kwargs = filled(kind.places, args, kwargs, used)
         quick = shortcut if used and used[0].is_meta else self._stand_ins.empty_product
-        out = quick(name, func, args, kwargs)
+        out = quick(kind.name, func, args, kwargs)
         if out is None:
             out = func(*args, **kwargs)
         outputs = tensors(out)
         inputs = None if kwargs else specs
-        op = Op(name, nature, *told, tuple(map(spec, outputs)), inputs=inputs, in_place=writes)
+        gave = tuple(map(spec, outputs))
+        op = Op(kind.name, kind.nature, *told, gave, inputs=inputs, in_place=kind.writes)
         self._gradients.made(specs, users, outputs)
-        self._fields.carry(op, used, specs, outputs)
-        if nature == "view" and used:
-            self._stand_ins.alias(used[0], outputs)
-        row = self._row_of(op, outputs)
-        if row is not None:
-            row.ops.append(op)
-            self._book.count(used, row)
-        self._book.connect(row, used, outputs)  # the field map keeps them alive
+        if repeats and kind.repeats and self._stand_ins.none_for(users):
+            self._repeats.keep(func, args, kind.repeats, op, out)
+        self._note(op, specs, used, outputs)
         return out
+
+    def _note(
+        self, op: Op, specs: Sequence[TensorSpec], used: list[Tensor], outputs: list[Tensor]
+    ) -> None:
+        """One call of an operator: what it used, with the specs as they came in, and gave."""
+        row = self._stack[-1].row if self._stack else None
+        if op.nature == "view" and used:
+            self._stand_ins.alias(used[0], outputs)
+        if row is not None or op.nature == "view":
+            self._book.ran(row, op, specs, used, outputs)
+            return
+        row = self._book.new(self._below(op.name), op.name)
+        self._book.ran(row, op, specs, used, outputs)
+        self._book.gave(row, outputs)
 
     def finish(self, outputs: list[Tensor]) -> list[TraceRow]:
         """The rows of the pass that gave these."""
         self._gradients.settle(outputs)
         return self._book.finish()
 
-    def _row_of(self, op: Op, outputs: list[Tensor]) -> TraceRow | None:
-        """The row an operator belongs to: its leaf's, or one of its own; none for bare views."""
-        if self._stack and self._stack[-1].row is not None:
-            return self._stack[-1].row
-        if op.nature == "view":
-            return None
-        row = self._book.new(self._below(op.name), op.name)
-        self._set_output(row, outputs)
-        return row
+    def apart(self) -> list[Tensor]:
+        """Tensors that were made without the picture: the same ones could serve another pass."""
+        return self._book.apart()
 
     def _below(self, name: str) -> str:
         """The name of something that the running module calls."""
         return f"{self._stack[-1].path}.{name}".lstrip(".") if self._stack else name
-
-    def _set_output(self, row: TraceRow, outputs: list[Tensor]) -> None:
-        if not outputs:
-            return
-        row.output_shape = tuple(outputs[0].shape)
-        row.output_bytes = sum([spec(t).nbytes for t in outputs])
-        field = self._fields.of(outputs[0])
-        if field is not None:
-            seen = field.seen
-            row.receptive_field, row.receptive_field_min = seen.side, seen.least
-            row.stride, row.offset = seen.stride, seen.offset

@@ -25,7 +25,8 @@ from convarium.facts import ErrorRate
 from convarium.files import written_whole
 from convarium.machine import Counter, PeakMemory, give_back, interleaved, joules_per_pass
 from convarium.machine.describe import processor
-from convarium.report.drawing import EDGE, FONT, ROWS, Drawing, finished, log_axis
+from convarium.report.bubbles import edged_words
+from convarium.report.drawing import ROWS, Drawing, finished, log_axis
 from convarium.report.palette import TOKENS, variable
 from convarium.report.places import Spot, place
 
@@ -130,19 +131,7 @@ def _bubbles(base: Any, rows: list[dict[str, Any]]) -> list[Any]:
         stroke=alt.Stroke("family:N", scale=colours, legend=None),
         tooltip=["network:N", "accuracy:Q", "macs:Q", "params:Q", "protocol:N", "source:N"],
     )
-    words = [
-        base.mark_text(
-            dx=alt.expr("datum.dx"),
-            dy=alt.expr("datum.dy"),
-            align=alt.expr("datum.align"),
-            baseline="middle",
-            fontSize=12.5,
-            font=FONT,
-            **style,
-        ).encode(text="label:N")
-        for style in (EDGE, {})
-    ]
-    return [points, *words]
+    return [points, *(words.encode(text="label:N") for words in edged_words(base))]
 
 
 def labelled(

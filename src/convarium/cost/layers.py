@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from convarium.cost.macs import count_products
+from convarium.cost.macs import macs_of
 from convarium.cost.table import Layer, Repeat
 from convarium.errors import times
 from convarium.trace import Op, TensorSpec, TraceRow
@@ -34,7 +34,7 @@ def layers_of(rows: list[TraceRow]) -> list[Layer | Repeat]:
 
 
 def _layer(row: TraceRow, what: str) -> Layer:
-    macs = sum(product.macs for op in row.ops for product in count_products(op) or ())
+    macs = macs_of(row)
     return Layer(row.name, what, row.output_shape[1:], row.params, macs, row.receptive_field)
 
 

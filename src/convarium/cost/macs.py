@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from convarium.cost.products import FORMULAS, Product
-from convarium.trace import Op
+from convarium.trace import Op, TraceRow
 
 _COPIES = """
     cat stack copy contiguous _to_copy constant_pad_nd reflection_pad1d reflection_pad2d
@@ -104,6 +104,11 @@ def count_products(op: Op) -> Iterable[Product] | None:
         return FORMULAS[op.name](op)
     known = op.nature != "other" or op.name in _NO_MACS or op.name.startswith(_FREE)
     return () if known else None
+
+
+def macs_of(row: TraceRow) -> int:
+    """Multiply-adds of a row's forward pass; of operators without a formula none."""
+    return sum(product.macs for op in row.ops for product in count_products(op) or ())
 
 
 def register_cost(name: str, formula: Callable[[Op], int]) -> None:

@@ -183,9 +183,19 @@ def _area(rows: list[dict[str, Any]]) -> Any:
 
 
 def _names(base: Any) -> list[Any]:
-    """Each name twice, first with a wide edge of the card's colour, so that lines stay off it."""
+    """Each network's name beside its bubble."""
     # Narrow screens name only the network that is picked: an empty text takes no room.
     text = alt.condition("width < 520 && datum.key !== picked", alt.value(""), "model:N")
+    return [
+        words.encode(text=text, opacity=faded(1, 0)) for words in edged_words(base, fontWeight=500)
+    ]
+
+
+def edged_words(base: Any, **style: Any) -> list[Any]:
+    """Marks for words beside points, in the chart's own columns dx, dy and align.
+
+    Two of each: the first has a wide edge of the card's colour, so that lines stay off the second.
+    """
     return [
         base.mark_text(
             dx=alt.expr("datum.dx"),
@@ -193,11 +203,11 @@ def _names(base: Any) -> list[Any]:
             align=alt.expr("datum.align"),
             baseline="middle",
             fontSize=12.5,
-            fontWeight=500,
             font=FONT,
             **style,
-        ).encode(text=text, opacity=faded(1, 0))
-        for style in (EDGE, {})
+            **edge,
+        )
+        for edge in (EDGE, {})
     ]
 
 

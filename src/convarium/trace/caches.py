@@ -17,6 +17,14 @@ from typing import Any
 from torch import Tensor
 
 Ours = Callable[[Any], bool]
+_DEEPEST = 3  # containers within one another
+_LONGEST = 10_000  # values: no cache of grids has as many
+_PLAIN = frozenset((int, float, complex, bool, str, bytes, type(None), type))
+_WALKS: dict[type, Callable[[Any], Iterable[Any]]] = {  # past what subclasses make of them
+    tuple: tuple.__iter__,
+    list: list.__iter__,
+    dict: dict.values,
+}
 
 
 class Leftovers:
@@ -36,16 +44,6 @@ class Leftovers:
         if alive:
             ours = set(map(id, alive))
             let_go(lambda value: id(value) in ours)
-
-
-_DEEPEST = 3  # containers within one another
-_LONGEST = 10_000  # values: no cache of grids has as many
-_PLAIN = frozenset((int, float, complex, bool, str, bytes, type(None), type))
-_WALKS: dict[type, Callable[[Any], Iterable[Any]]] = {  # past what subclasses make of them
-    tuple: tuple.__iter__,
-    list: list.__iter__,
-    dict: dict.values,
-}
 
 
 def let_go(ours: Ours) -> None:

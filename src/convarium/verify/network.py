@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from convarium import catalog
-from convarium.cost.macs import count_products
+from convarium.cost.macs import macs_of
 from convarium.facts import model_facts
 from convarium.nets.build import build as build_network
 from convarium.trace import Op, TraceRow, trace_anyhow
@@ -122,7 +122,7 @@ def read(model: nn.Module, size: tuple[int, ...], *, name: str, training: bool =
 
 
 def _layer(row: TraceRow) -> Layer:
-    macs = sum(product.macs for op in row.ops for product in count_products(op) or ())
+    macs = macs_of(row)
     output = row.output_shape[1:]
     kind = _kind(row, output)
     window = _window(row.ops, kind)

@@ -14,7 +14,7 @@ from typing import Any
 from torch import nn
 
 from convarium.blocks.lrn import LocalResponseNorm
-from convarium.cost.macs import count_products
+from convarium.cost.macs import macs_of
 from convarium.errors import times
 from convarium.trace import Op, TensorSpec, TraceRow, trace_anyhow
 from convarium.verify.folding import folded
@@ -61,7 +61,7 @@ def _name(path: str, call: int) -> str:
 def _piece(row: TraceRow, module: nn.Module | None) -> Unit | None:
     """One row as a unit, None for a row that does nothing to what passes."""
     ops = [op for op in row.ops if _matters(op)]
-    macs = sum(product.macs for op in row.ops for product in count_products(op) or ())
+    macs = macs_of(row)
     kind, settings = _by_module(row, module) or _by_operator(ops) or _by_class(row, module, ops)
     if not kind and not row.params and not macs:
         return None

@@ -174,22 +174,23 @@ def run_anyhow(
         InputError: the step fails in all ways.
     """
 
-    def attempt(way: str, _: Members) -> _Got:
-        ledgers: list[Ledger] = []
+    ledgers: list[tuple[str, Ledger]] = []
 
+    def attempt(way: str, _: Members) -> _Got:
         def one(kind: torch.dtype) -> _Got:
             run = StepRun(model, shape, step, mode, way, kind=kind)
-            ledgers.append(run.ledger)
+            ledgers.append((way, run.ledger))
             return use(run)
 
-        try:
-            with fake_tensors() if way == "fake" else nullcontext():
-                return of_some_kind(one, model)
-        finally:
-            if way in _VALUELESS and any(ledger.holds for ledger in ledgers):
-                let_go(_VALUELESS[way])
+        with fake_tensors() if way == "fake" else nullcontext():
+            return of_some_kind(one, model)
 
-    return first_way(attempt, model, shape, WAYS)
+    def behind() -> None:
+        for way in {way for way, ledger in ledgers if ledger.holds} & _VALUELESS.keys():
+            let_go(_VALUELESS[way])
+        ledgers.clear()
+
+    return first_way(attempt, model, shape, WAYS, behind)
 
 
 # Tensors of a run that can serve no other.

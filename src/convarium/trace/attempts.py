@@ -65,7 +65,7 @@ def trace_anyhow(
             return _trace_by(way, model, has, shape, grad=grad, leftovers=leftovers)[0]
 
     ways = WAYS if device == "meta" else [device]
-    return first_way(attempt, model, shape, ways, leftovers)
+    return first_way(attempt, model, shape, ways, leftovers.let_go)
 
 
 def _set_mode(model: nn.Module, has: Members, *, training: bool) -> None:
@@ -101,7 +101,7 @@ def picture_kind(model: nn.Module, shape: tuple[int, ...]) -> torch.dtype:
     def attempt(way: str, has: Members) -> torch.dtype:
         return _trace_by(way, model, has, shape, grad=False, leftovers=leftovers)[1]
 
-    return first_way(attempt, model, shape, WAYS, leftovers)[0]
+    return first_way(attempt, model, shape, WAYS, leftovers.let_go)[0]
 
 
 def first_way(
@@ -109,7 +109,7 @@ def first_way(
     model: nn.Module,
     shape: tuple[int, ...],
     ways: Sequence[str],
-    leftovers: Leftovers | None = None,
+    behind: Callable[[], None],
 ) -> tuple[_Got, str]:
     """What `attempt` gives the first of `ways` that works, and that way's name.
 
@@ -119,7 +119,7 @@ def first_way(
         model: for the sentence that tells the last failure.
         shape: likewise, with the batch.
         ways: "meta", "fake" or a device's name.
-        leftovers: let go behind each way.
+        behind: called behind each way, when nothing of it runs any more.
 
     Raises:
         UsageError: the picture is empty.
@@ -142,19 +142,19 @@ def first_way(
             raise
         except TraceError as error:
             last = error
-            _forget_locals(error)
+            _forget_frames(error)
             if _ONE_VALUE in str(error.__cause__):
                 break  # it is so on all devices
         finally:
-            if leftovers is not None:
-                leftovers.let_go()
+            behind()
     raise InputError(_sentence(model, shape, last))
 
 
-def _forget_locals(error: BaseException | None) -> None:
+def _forget_frames(error: BaseException | None) -> None:
     """Lets the tensors go that the code was at work on when it failed."""
     while error is not None:
         clear_frames(error.__traceback__)
+        error.__traceback__ = None
         error = error.__cause__ or error.__context__
 
 

@@ -7,6 +7,7 @@ between two operators, when the processor's caches are full of torch.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import chain
 from typing import Any
 
@@ -43,6 +44,7 @@ class RowBook:
         self._calls: dict[str, int] = {}
         self._numbers: dict[int, int] = {}  # of a row, by its identity
         self._makers: dict[int, int] = {}  # a tensor's row, by the tensor's identity
+        self._finished = False
         self._events: _Events = []  # they keep all tensors alive: an identity means one
 
     def new(self, name: str, kind: str) -> TraceRow:
@@ -79,7 +81,7 @@ class RowBook:
 
     def finish(self) -> list[TraceRow]:
         """The rows, with one more for parameters that the forward pass never used."""
-        self._uncounted = dict(self._stand_ins.originals)
+        self._finished, self._uncounted = True, dict(self._stand_ins.originals)
         for row, op, specs, used, outputs in self._events:
             sources = list(map(id, used))
             if op is not None:
@@ -99,7 +101,10 @@ class RowBook:
         return [*self._rows, unused] if unused.params else self._rows
 
     def apart(self) -> list[Tensor]:
-        """New tensors that the picture has no part in; all new ones unless finished."""
+        """New tensors that the picture has no part in, also of a pass that failed."""
+        if not self._finished:
+            with suppress(Exception):  # of a half-made row
+                self.finish()
         calls = [(op, outputs) for _, op, _, _, outputs in self._events if op is not None]
         new = chain.from_iterable(outputs for op, outputs in calls if not op.in_place)
         return self._fields.apart(new)

@@ -11,12 +11,14 @@ import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from functools import _lru_cache_wrapper
+from itertools import compress
 from types import ModuleType
 from typing import Any
 
 from torch import Tensor
 
 Ours = Callable[[Any], bool]
+_HOLDING = frozenset((_lru_cache_wrapper, ModuleType, type))
 _DEEPEST = 3  # containers within one another
 _LONGEST = 10_000  # values: no cache of grids has as many
 _PLAIN = frozenset((int, float, complex, bool, str, bytes, type(None), type))
@@ -64,8 +66,9 @@ def let_go(ours: Ours) -> None:
 
 
 def _holders() -> Iterator[Any]:
-    """Every object that the collector tracks, each once."""
-    yield from gc.get_objects()
+    """Every such function, module and class that the collector tracks, each once."""
+    tracked = gc.get_objects()
+    yield from compress(tracked, map(_HOLDING.__contains__, map(type, tracked)))
     if gc.get_freeze_count() == 0:
         return
     frozen: dict[int, Any] = {}  # they are not among those above

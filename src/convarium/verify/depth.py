@@ -41,6 +41,11 @@ class LongestPath(PlainMode):
             self._keep.append(t)
         return out
 
+    def __exit__(self, *error: Any) -> None:
+        self._at.clear()
+        self._keep.clear()
+        super().__exit__(*error)
+
     def along(self, model: nn.Module) -> nn.Module:
         """`model` inside a module that runs it under this mode."""
         return _Under(model, self)

@@ -27,6 +27,7 @@ class FieldMap:
 
     def __init__(self, inputs: Iterable[Tensor]) -> None:
         self._fields = {id(x): _PIXEL if x.dim() == 4 else WHOLE for x in inputs}
+        self._through: dict[int, bool] = {}  # of a call, by its identity
 
     def of(self, tensor: Tensor) -> Field | None:
         """The field of `tensor`; None where it sees the whole picture or nothing of it."""
@@ -49,21 +50,40 @@ class FieldMap:
         Args:
             op: the operator's call.
             specs: those of the tensors among its arguments, as they came in.
-            sources: their identities, in order; the caller keeps all tensors alive.
+            sources: their identities, in order; the caller keeps all tensors and calls alive.
             outputs: the identities of those it gave.
         """
         fields = list(map(self._fields.get, sources))
-        met = [field for field in fields if field is not None]
+        met = list(filter(None, fields))
         if not met:
             for key in outputs:
                 self._fields.pop(key, None)
+        elif met == fields[:1] and met[0].ids is None and self._passes(op, specs):
+            self._fields.update(dict.fromkeys(outputs, met[0]))
         elif op.name in channels.PARTS and not any(map(_IS_WHOLE, met)):
             parts = channels.PARTS[op.name](op.args, specs[0].shape, met[0])
             self._fields.update(zip(outputs, parts, strict=True))
         elif outputs:
             field = _after(op, fields, met, specs)
-            for key in outputs:
-                self._fields[key] = field
+            self._fields.update(dict.fromkeys(outputs, field))
+
+    def _passes(self, op: Op, specs: Sequence[TensorSpec]) -> bool:
+        """Whether the field of its first tensor alone is that of its outputs: found out once."""
+        known = self._through.get(id(op))
+        if known is None:
+            known = self._through[id(op)] = _in_place_of(op, specs)
+        return known
+
+
+def _in_place_of(op: Op, specs: Sequence[TensorSpec]) -> bool:
+    """Whether an output pixel sees what its first tensor's in its place does; maps see alike."""
+    if op.name == "convolution":
+        weight, _, stride, pad = op.args[1:5]
+        return len(weight.shape) == 4 and {*weight.shape[2:], *stride} == {1} and not any(pad)
+    if not op.outputs or op.name in _RULES or op.name in channels.PARTS or op.name in _MIXES:
+        return False
+    shape = op.outputs[0].shape
+    return len(shape) > 2 and specs[0].shape[-2:] == shape[-2:]
 
 
 def _after(
@@ -88,8 +108,6 @@ def _after(
     for field, spec in zip(fields, specs, strict=True):
         if field is not None and spec.shape[-2:] != sides:
             return WHOLE
-    if len(met) == 1 and met[0].ids is None:
-        return met[0]
     return united([channels.fitting(field, shape) for field in met])
 
 

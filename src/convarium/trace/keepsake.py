@@ -28,31 +28,61 @@ class Members(NamedTuple):
     modules: dict[str, nn.Module]
     parameters: list[Tensor]
     buffers: list[Tensor]
+    attributes: _Attributes
     holders: list[Any]
     loose: list[Tensor]
 
 
+class _Attributes:
+    """The modules' attributes: names and values in one long list each, which C compares."""
+
+    def __init__(self, modules: Iterable[nn.Module]) -> None:
+        self.of_modules = list(map(vars, modules))
+        self._sizes = list(map(len, self.of_modules))
+        self._names = list(chain.from_iterable(self.of_modules))
+        self.values = list(chain.from_iterable(map(dict.values, self.of_modules)))
+
+    def of_their_own(self) -> list[Any]:
+        """Values of those attributes that not every module has."""
+        special = set(self._names) - _OF_EVERY_MODULE
+        return list(compress(self.values, map(special.__contains__, self._names)))
+
+    def put_back(self) -> None:
+        """Gives each module those that it had, of which most it has still."""
+        values = chain.from_iterable(map(dict.values, self.of_modules))
+        same = map(is_, values, self.values)
+        named = list(chain.from_iterable(self.of_modules)) == self._names
+        if named and list(map(len, self.of_modules)) == self._sizes and all(same):
+            return
+        pairs = zip(self._names, self.values, strict=True)
+        for attributes, size in zip(self.of_modules, self._sizes, strict=True):
+            had = dict(islice(pairs, size))
+            if not _same(attributes, had):
+                _put_back(attributes, had)
+
+
 def members(model: nn.Module) -> Members:
     """Everything of a model in one walk."""
-    paths = _named(model)
+    paths = dict(model.named_modules())
     modules = paths.values()
-    parameters = _distinct(v for m in modules for v in m._parameters.values())
-    buffers = _distinct(v for m in modules for v in m._buffers.values())
-    own = [v for m in modules for key, v in vars(m).items() if key not in _OF_EVERY_MODULE]
+    parameters = _distinct(chain.from_iterable(m._parameters.values() for m in modules))
+    buffers = _distinct(chain.from_iterable(m._buffers.values() for m in modules))
+    attributes = _Attributes(modules)
+    own = attributes.of_their_own()
     found: dict[int, Any] = {}
-    todo = [v for v in own if type(v) in _HOLDERS]
+    todo = _holders(own)
     while todo:
         holder = todo.pop()
         if id(holder) not in found:
             found[id(holder)] = holder
             within = list(holder.values() if type(holder) in _DICTS else holder)
             own += within
-            todo += [v for v in within if type(v) in _HOLDERS]
+            todo += _holders(within)
     registered = {id(t) for t in (*parameters, *buffers)}
     kinds = [kind for kind in set(map(type, own)) if issubclass(kind, Tensor)]
     found_so = [v for v in own if type(v) in kinds] if kinds else []
     loose = [t for t in _distinct(found_so) if id(t) not in registered]
-    return Members(paths, parameters, buffers, list(found.values()), loose)
+    return Members(paths, parameters, buffers, attributes, list(found.values()), loose)
 
 
 @contextmanager
@@ -63,19 +93,17 @@ def left_alone(has: Members) -> Iterator[None]:
     `requires_grad`. Values of tensors are not looked after here, only their count of writes: see
     `StandIns`.
     """
-    modules = has.modules.values()
-    own = list(map(vars, modules))
-    # Twenty attributes a module, most of them empty dicts of hooks: loops in C.
-    everything = list(chain.from_iterable(map(dict.values, own)))
-    held = compress(everything, map(_HOLDERS.__contains__, map(type, everything)))
-    contents = _Contents([*own, *held, *has.holders])
-    modes = [(m, m.training) for m in modules if "training" not in vars(m)]  # scripted ones
+    attributes = has.attributes
+    contents = _Contents([*_holders(attributes.values), *has.holders])
+    scripted = [m for m in has.modules.values() if "training" not in vars(m)]
+    modes = [(m, m.training) for m in scripted]
     flags = list(map(_FLAG, has.parameters))
     tensors = [t for t in (*has.parameters, *has.buffers, *has.loose) if not t.is_inference()]
     versions = list(map(_VERSION, tensors))
     try:
         yield
     finally:
+        attributes.put_back()
         contents.put_back()
         for module, mode in modes:
             module.training = mode
@@ -121,19 +149,8 @@ def _changed(
     return [(t, old) for t, old, new in all_three if old != new] if now != before else []
 
 
-def _named(model: nn.Module) -> dict[str, nn.Module]:
-    """As `named_modules`, which hands each on through a generator for every level above it."""
-    found: dict[int, tuple[str, nn.Module]] = {}
-    todo = [("", model)]
-    while todo:
-        path, module = todo.pop()
-        if id(module) in found:
-            continue
-        found[id(module)] = path, module
-        below = f"{path}." if path else ""
-        parts = [(below + name, m) for name, m in module._modules.items() if m is not None]
-        todo += reversed(parts)
-    return dict(found.values())
+def _holders(values: list[Any]) -> list[Any]:
+    return list(compress(values, map(_HOLDERS.__contains__, map(type, values))))
 
 
 def _distinct(values: Iterable[Any]) -> list[Tensor]:

@@ -42,7 +42,7 @@ class RowBook:
         self._uncounted: dict[int, int] = {}
         self._rows: list[TraceRow] = []
         self._calls: dict[str, int] = {}
-        self._numbers: dict[int, int] = {}  # of a row, by its identity
+        self._numbers: dict[int, int] = {}  # of a row, by its identity, once all are there
         self._makers: dict[int, int] = {}  # a tensor's row, by the tensor's identity
         self._finished = False
         self._events: _Events = []  # they keep all tensors alive: an identity means one
@@ -52,7 +52,6 @@ class RowBook:
         call = self._calls.get(name, 0)
         row = TraceRow(name, kind, call)
         self._calls[name] = call + 1
-        self._numbers[id(row)] = len(self._rows)
         self._rows.append(row)
         return row
 
@@ -82,6 +81,7 @@ class RowBook:
     def finish(self) -> list[TraceRow]:
         """The rows, with one more for parameters that the forward pass never used."""
         self._finished, self._uncounted = True, dict(self._stand_ins.originals)
+        self._numbers = {id(row): number for number, row in enumerate(self._rows)}
         for row, op, specs, used, outputs in self._events:
             sources = list(map(id, used))
             if op is not None:

@@ -34,10 +34,9 @@ class Gradients:
         self._wanted = wanted
         self._made: dict[int, _Made] = {}
 
-    @property
     def hidden(self) -> bool:
         """Whether flags may yet change, of what runs or ran with autograd off in a function."""
-        return self._wanted and bool(self._made or not torch.is_grad_enabled())
+        return bool(self._made) or not torch.is_grad_enabled()
 
     def specs(self, used: list[Tensor]) -> list[TensorSpec]:
         """The specs of what an operator is called with."""

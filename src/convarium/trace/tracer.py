@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from operator import is_not
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -91,52 +91,48 @@ def _module_stack(tracer: _Tracer) -> Iterator[None]:
 _IS_SOME = partial(is_not, None)
 
 
-class _Frame(NamedTuple):
-    """A module whose forward runs: `row` is that of the leaf that it is, or is called in.
-
-    `handled` is the error in whose handler the call stands.
-    """
-
-    path: str
-    row: TraceRow | None
-    is_leaf: bool
-    handled: BaseException | None
+# A module whose forward runs: its path, the row of the leaf that it is or is called in, whether it
+# is that leaf, and the error in whose handler the call stands. A plain tuple: most of a count is
+# the time between two operators.
+_Frame = tuple[str, TraceRow | None, bool, BaseException | None]
 
 
 class _Tracer(PlainMode):
     def __init__(self, has: Members, inputs: tuple[Tensor, ...], grad: bool) -> None:
         super().__init__()
         self._stand_ins = StandIns(inputs[0].device, has.parameters, has.buffers, has.loose)
-        self._gradients, self._repeats = Gradients(grad), Repeats()
+        self._grad, self._gradients, self._repeats = grad, Gradients(grad), Repeats()
         self._book = RowBook(inputs, has.parameters, self._stand_ins)
         self._paths = {id(m): path for path, m in has.modules.items()}
         self.path = ""  # of the innermost module whose forward has not ended well
         self._stack: list[_Frame] = []
 
     def enter(self, module: nn.Module, args: Any) -> None:
-        row = self._stack[-1].row if self._stack else None
-        is_leaf = row is None and not any(map(_IS_SOME, module._modules.values()))
+        row = self._stack[-1][1] if self._stack else None
+        parts = module._modules
+        is_leaf = row is None and not (parts and any(map(_IS_SOME, parts.values())))
         path = self._paths.get(id(module))
         if path is None:
             path = self._below(type(module).__name__)
         if is_leaf:
             kind = type(module).__name__
             row = self._book.new(path or kind, kind)
-        self._stack.append(_Frame(path, row, is_leaf, sys.exc_info()[1]))
+        self._stack.append((path, row, is_leaf, sys.exc_info()[1]))
         self.path = path
 
     def leave(self, module: nn.Module, args: Any, output: Any) -> None:
-        frame = self._stack.pop()
-        if sys.exc_info()[1] is not frame.handled:
+        _, row, is_leaf, handled = self._stack.pop()
+        if sys.exc_info()[1] is not handled:
             return  # the hook also runs when the forward pass raised: `path` keeps the place
-        self.path = self._stack[-1].path if self._stack else ""
-        if frame.row is not None and frame.is_leaf:
-            self._book.gave(frame.row, tensors_in(output), module._parameters.values())
+        self.path = self._stack[-1][0] if self._stack else ""
+        if row is not None and is_leaf:
+            self._book.gave(row, tensors_in(output), module._parameters.values())
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        kind, repeats = operator(func), not kwargs and not self._gradients.hidden
+        kind = operator(func)
+        repeats = not kwargs and not (self._grad and self._gradients.hidden())
         if repeats and kind.repeats:
             met = self._repeats.again(func, args, kind.repeats)
             if met is not None:
@@ -173,7 +169,7 @@ class _Tracer(PlainMode):
         self, op: Op, specs: Sequence[TensorSpec], used: list[Tensor], outputs: list[Tensor]
     ) -> None:
         """One call of an operator: what it used, with the specs as they came in, and gave."""
-        row = self._stack[-1].row if self._stack else None
+        row = self._stack[-1][1] if self._stack else None
         if op.nature == "view" and used:
             self._stand_ins.alias(used[0], outputs)
         if row is not None or op.nature == "view":
@@ -194,4 +190,4 @@ class _Tracer(PlainMode):
 
     def _below(self, name: str) -> str:
         """The name of something that the running module calls."""
-        return f"{self._stack[-1].path}.{name}".lstrip(".") if self._stack else name
+        return f"{self._stack[-1][0]}.{name}".lstrip(".") if self._stack else name

@@ -10,7 +10,7 @@ from convarium.cost.report import DERIVED, ROW_DERIVED, CostReport, CostRow
 from convarium.errors import unknown_name
 
 _SUMS = ("params", "macs", "macs_backward", "activation_bytes", "bytes_read", "bytes_written")
-ROW_KEYS = (*(f.name for f in fields(CostRow) if f.name != "inputs"), *ROW_DERIVED)
+ROW_KEYS = (*(key for key in CostRow._fields if key != "inputs"), *ROW_DERIVED)
 _NOT_A_CELL = ("rows", "unknown_ops")
 REPORT_KEYS = (*(f.name for f in fields(CostReport) if f.name not in _NOT_A_CELL), *DERIVED)
 
@@ -44,7 +44,7 @@ class View:
             rows = reordered(rows, sorted(range(len(rows)), key=_key(rows, self.sort)))
         if self.top is not None and len(rows) > self.top:
             rest = rows[self.top :]
-            shown = [replace(row, inputs=()) for row in rows[: self.top]]
+            shown = [row._replace(inputs=()) for row in rows[: self.top]]
             rows = (*shown, _joined(f"({len(rest)} more rows)", rest, ()))
         return replace(report, rows=rows)
 
@@ -88,17 +88,17 @@ def reordered(rows: tuple[CostRow, ...], order: list[int]) -> tuple[CostRow, ...
     """The rows in another order; their inputs point to the same rows as before."""
     place = {old: new for new, old in enumerate(order)}
     moved = (rows[old] for old in order)
-    return tuple(replace(row, inputs=tuple(place[at] for at in row.inputs)) for row in moved)
+    return tuple(row._replace(inputs=tuple(place[at] for at in row.inputs)) for row in moved)
 
 
 def _joined(name: str, members: Iterable[CostRow], inputs: tuple[int, ...]) -> CostRow:
     members = list(members)
     if len(members) == 1 and members[0].name == name:
-        return replace(members[0], inputs=inputs)
+        return members[0]._replace(inputs=inputs)
     sums = {key: sum(getattr(row, key) for row in members) for key in _SUMS}
     kept = [row.kept_bytes for row in members if row.kept_bytes is not None]
     sums["kept_bytes"] = sum(kept) if kept else None
-    return replace(members[-1], name=name, kind=f"{len(members)} rows", inputs=inputs, **sums)
+    return members[-1]._replace(name=name, kind=f"{len(members)} rows", inputs=inputs, **sums)
 
 
 def _key(items: Any, column: str) -> Callable[[int], Any]:

@@ -13,8 +13,7 @@ from convarium.errors import InputError
 from convarium.trace import Op, TraceRow, trace_anyhow
 
 
-@dataclass(frozen=True, slots=True)
-class CostRow:
+class CostRow(NamedTuple):
     """One call of a leaf, or of an operator outside any leaf.
 
     `activation_bytes` are those of its outputs at the report's batch size. `macs_backward` are
@@ -121,7 +120,7 @@ class CostReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and dicts, as the command line prints them with --json."""
-        rows = [{**asdict(row), **_derived(row, ROW_DERIVED)} for row in self.rows]
+        rows = [{**row._asdict(), **_derived(row, ROW_DERIVED)} for row in self.rows]
         return {**asdict(replace(self, rows=())), "rows": rows, **_derived(self, DERIVED)}
 
 
@@ -183,7 +182,7 @@ def with_kept(report: CostReport, model: nn.Module, precision: str = "fp32") -> 
     calls: Counter[str] = Counter()
     found = []
     for row in report.rows:
-        found.append(replace(row, kept_bytes=kept.pop((row.name, calls[row.name]), 0)))
+        found.append(row._replace(kept_bytes=kept.pop((row.name, calls[row.name]), 0)))
         calls[row.name] += 1
     # The CPU takes some operators apart another way than the traced device: these have no row.
     others = [
@@ -205,8 +204,10 @@ class _Prices:
 
     def row(self, row: TraceRow) -> CostRow:
         """The row with the prices of its operators."""
-        prices = list(map(self._of, row.ops))
-        price = prices[0] if len(prices) == 1 else _Price(*map(sum, zip(*prices, strict=True)))
+        if len(row.ops) == 1:
+            price = self._of(row.ops[0])
+        else:
+            price = _Price(*map(sum, zip(*map(self._of, row.ops), strict=True)))
         return CostRow(
             name=row.name,
             kind=row.kind,

@@ -21,6 +21,7 @@ import altair as alt
 import torch
 
 import convarium
+from convarium.errors import counted
 from convarium.facts import ErrorRate
 from convarium.files import written_whole
 from convarium.machine import Counter, PeakMemory, give_back, interleaved, joules_per_pass
@@ -286,7 +287,7 @@ def main() -> None:
     lines = [measured_picture(measured, field, title) for field, title in quantities]
     drawings = [accuracy_picture(printed), *(line for line in lines if line)]
     count, rounds = torch.get_num_threads(), min(row["n"] for row in measured)
-    threads = f"{count} thread{'s' * (count > 1)}"
+    threads = counted(count, "thread")
     notes = [
         f"Measured on {processor()}, {threads}, float32, inference; medians of {rounds} rounds or "
         "more. Memory is above what is there before a pass; 1 MB is 1,000,000 bytes."

@@ -79,6 +79,15 @@ def times(sides: Iterable[object]) -> str:
     return "x".join(map(str, sides)) or "one number"
 
 
+def counted(count: int, what: str) -> str:
+    """A number and what it counts, in the plural where that is due.
+
+    >>> counted(1, "note"), counted(2000, "note")
+    ('1 note', '2,000 notes')
+    """
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def _either(names: list[str]) -> str:
     """ "a", "a or b", "a, b or c"."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
@@ -98,3 +107,13 @@ def first_words(error: BaseException) -> str:
     """
     words = " ".join(str(error).split())
     return words.partition(" This could be because")[0]
+
+
+def said(error: BaseException) -> str:
+    """Its first words, with its kind where they alone say little, as those of a KeyError.
+
+    >>> said(KeyError("boxes")), said(ValueError("too small")), said(AssertionError())
+    ("KeyError 'boxes'", 'too small', 'AssertionError')
+    """
+    words = first_words(error)
+    return words if " " in words else f"{type(error).__name__} {words}".rstrip()

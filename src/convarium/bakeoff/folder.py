@@ -10,7 +10,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from convarium.errors import ExhaustedError, InputError, UsageError
+from convarium.errors import ExhaustedError, InputError, UsageError, counted
 from convarium.records import Result, note_end, read_events, share
 from convarium.records.codec import result_from_dict
 
@@ -66,9 +66,7 @@ def tidy(out: Path) -> list[str]:
     told = []
     for run, count in open_runs.items():
         note_end(out / LOG, run, "killed")
-        kept = (
-            f"; what it had finished is kept: {count} network{'s' * (count != 1)}" if count else ""
-        )
+        kept = f"; what it had finished is kept: {counted(count, 'network')}" if count else ""
         told.append(f"run {run} was cut off here{kept}.")
     share(out / LOG)
     return told

@@ -16,10 +16,11 @@ from convarium.bakeoff.resume import plan_of, resume_for, tensors_to_start_from
 from convarium.bakeoff.settings import Settings
 from convarium.bakeoff.trained import find_trained
 from convarium.data import load_dataset
-from convarium.errors import StoppedError, UsageError
+from convarium.errors import StoppedError, UsageError, counted
 from convarium.files import shown
 from convarium.machine import describe_machine
 from convarium.recipes import told as differing
+from convarium.recipes.compare import length_words
 from convarium.records import Race, Result, RunLog, read_events
 from convarium.records.codec import result_from_dict, result_to_dict
 from convarium.records.events import now
@@ -319,10 +320,10 @@ def _halved_words(event: MicroBatchHalved) -> str:
 def _recipe_words(one: Entrant) -> str:
     """The recipe in one line."""
     recipe, s = one.recipe, one.settings
-    epochs = s.epochs or recipe.epochs
-    length = f"{s.minutes:g} minutes" if s.minutes else f"{epochs} epoch{'s' * (epochs != 1)}"
-    if not s.minutes and not s.epochs and recipe.iterations:
-        length = f"{recipe.iterations} iterations"
+    if s.minutes:
+        length = f"{s.minutes:g} minutes"
+    else:
+        length = counted(s.epochs, "epoch") if s.epochs else length_words(recipe)
     rate = f"rate {recipe.lr:g}, {recipe.schedule}"
     best = "; its best epoch by validation is tested" if recipe.tested == "best" else ""
     return f"recipe {recipe.name}: {length}, batch {recipe.batch}, {rate}{best}"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from convarium.cli.text import columns, counted, paragraph
+from convarium.cli.text import columns, paragraph
+from convarium.errors import counted
 
 if TYPE_CHECKING:
     from convarium.cost.latency.predict import Prediction

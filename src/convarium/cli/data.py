@@ -11,7 +11,8 @@ import typer
 
 from convarium.cli.names import complete
 from convarium.cli.output import AsJson, print_json
-from convarium.cli.text import bold, columns, counted
+from convarium.cli.text import bold, columns
+from convarium.errors import counted
 from convarium.files import expanded, printable, shown, written_whole
 
 if TYPE_CHECKING:

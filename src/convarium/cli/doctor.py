@@ -15,8 +15,8 @@ import typer
 from convarium.cli import findings
 from convarium.cli.findings import Finding
 from convarium.cli.output import AsJson, print_json, say
-from convarium.cli.text import bold, columns, counted
-from convarium.errors import InputError
+from convarium.cli.text import bold, columns
+from convarium.errors import InputError, counted
 from convarium.files import shown
 from convarium.records.health import check_records, repair_records
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from convarium.cost.words import shape, short
 
-__all__ = ["bold", "colours", "columns", "counted", "paragraph", "shape", "short", "width"]
+__all__ = ["bold", "colours", "columns", "paragraph", "shape", "short", "width"]
 WIDTH_AT_MOST = 110
 
 
@@ -42,15 +42,6 @@ def columns(
     if header:
         aligned[0] = bold(aligned[0])
     return "\n".join(aligned)
-
-
-def counted(count: int, what: str) -> str:
-    """A number and what it counts, in the plural where that is due.
-
-    >>> counted(1, "note"), counted(2000, "note")
-    ('1 note', '2,000 notes')
-    """
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def paragraph(text: str, *, indent: int = 2, hang: int = 2) -> str:

@@ -12,7 +12,7 @@ from convarium import api, catalog, facts
 from convarium.cli.names import complete
 from convarium.cli.output import AsJson, print_json
 from convarium.cli.text import bold, columns, paragraph
-from convarium.errors import UsageError
+from convarium.errors import UsageError, counted
 
 if TYPE_CHECKING:
     from convarium.verify.verdict import Verdict
@@ -90,7 +90,7 @@ def _print_text(verdicts: list[Verdict], *, by_family: bool) -> None:
     found = summary(verdicts)
     networks = len({v.model for v in verdicts})
     counts = f"{found['agrees']:,} agree, {found['differs']:,} differ, {found['silent']:,} silent"
-    print(bold(f"{networks} network{'s' if networks > 1 else ''}: {counts}"))
+    print(bold(f"{counted(networks, 'network')}: {counts}"))
     differ = sorted((v for v in verdicts if v.verdict == "DIFFERS"), key=_unexplained_first)
     if differ:
         print(f"\n{bold('Where they differ, and why')}")

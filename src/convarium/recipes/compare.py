@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, NamedTuple
 
-from convarium.errors import UsageError
+from convarium.errors import UsageError, counted
 from convarium.recipes.model import Recipe
 from convarium.recipes.papers import paper_recipe
 
@@ -56,8 +56,8 @@ def told(recipe: Recipe, network: str, *, minutes: float | None = None) -> str:
     if not found and minutes is None:
         return f"as {paper.name}, the paper's recipe"
     lengths = [d for d in found if d.field in _LENGTHS]
-    ours = _length(recipe) if minutes is None else f"{minutes:g} minutes"
-    parts = [f"{ours} for {_length(paper)}"] if lengths or minutes else []
+    ours = length_words(recipe) if minutes is None else f"{minutes:g} minutes"
+    parts = [f"{ours} for {length_words(paper)}"] if lengths or minutes else []
     parts += [f"{d.field} {words(d.ours)} for {words(d.theirs)}" for d in found if d not in lengths]
     return f"differs from {paper.name}, the paper's recipe: {'; '.join(parts)}"
 
@@ -79,7 +79,8 @@ def words(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _length(recipe: Recipe) -> str:
+def length_words(recipe: Recipe) -> str:
+    """Its whole length, as "200 epochs"."""
     if recipe.epochs is not None:
-        return f"{recipe.epochs} epoch{'s' * (recipe.epochs != 1)}"
+        return counted(recipe.epochs, "epoch")
     return f"{recipe.iterations} iterations"

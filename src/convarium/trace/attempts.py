@@ -17,7 +17,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.parameter import is_lazy
 
-from convarium.errors import ConvariumError, InputError, UsageError, first_words, times
+from convarium.errors import ConvariumError, InputError, UsageError, first_words, said, times
 from convarium.trace.caches import Leftovers
 from convarium.trace.keepsake import Members, left_alone, members
 from convarium.trace.rows import TraceRow
@@ -180,13 +180,15 @@ _OTHER_INPUT = (TypeError, LookupError, AttributeError, ValueError, AssertionErr
 
 
 def _words(error: BaseException | None) -> str:
-    """What an error says, with its kind where the words alone say little, as those of KeyError."""
-    words = "" if error is None else first_words(error)
+    """What a cause says, and of some what they are."""
+    if error is None:
+        return ""
+    words = first_words(error)
     if isinstance(error, SystemExit):
         return f"it ends the program ({type(error).__name__} {words})"
     if over := re.search(r"HigherOrderOperator '?(\w+)", words):
         return f"it calls torch's {over[1]}, an operator over functions that no trace looks into"
-    return words if " " in words else f"{type(error).__name__} {words}".rstrip()
+    return said(error)
 
 
 def _any_caller() -> torch.inference_mode:

@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 from torch.distributed.rendezvous import rendezvous
 
-from convarium.errors import ConvariumError, InputError, UsageError
+from convarium.errors import ConvariumError, InputError, UsageError, counted
 from convarium.machine import default_device, known_device
 from convarium.train.world import World
 
@@ -218,8 +218,8 @@ def _own_gpus(place: Place, device: str | None) -> bool:
     gpus = torch.cuda.device_count()
     if place.local_size > gpus:
         raise UsageError(
-            f"{place.local_size} processes on this machine, and torch can use {gpus} GPU"
-            f"{'s' * (gpus > 1)}: start one process a GPU, or add --device cpu."
+            f"{place.local_size} processes on this machine, and torch can use "
+            f"{counted(gpus, 'GPU')}: start one process a GPU, or add --device cpu."
         )
     return True
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from math import log2
 from typing import Any
 
-from convarium.errors import times
+from convarium.errors import counted, times
 from convarium.verify.diff_words import change_words, kind_words, signed, told
 from convarium.verify.difference import FOLLOWS, STRUCTURE, Change, Difference, DiffRow
 from convarium.verify.unit import WEIGHTED, Side, Unit
@@ -48,8 +48,7 @@ class Line:
     @property
     def behind(self) -> str:
         """ "2 layers behind included", empty for none."""
-        plural = "s" if self.follows > 1 else ""
-        return f"{self.follows} layer{plural} behind included" if self.follows else ""
+        return f"{counted(self.follows, 'layer')} behind included" if self.follows else ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and dicts, with the sentence as "text"."""

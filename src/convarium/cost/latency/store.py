@@ -17,7 +17,7 @@ from convarium.cost.latency.calibrate import Sample
 from convarium.cost.latency.calls import SIZES, Call
 from convarium.cost.latency.chains import Chain
 from convarium.cost.latency.model import LatencyModel
-from convarium.errors import UsageError
+from convarium.errors import UsageError, counted
 from convarium.files import home, written_whole
 from convarium.machine import Plan
 from convarium.machine.describe import available_cores, processor
@@ -119,7 +119,7 @@ def kept(plan: Plan) -> Kept:
         options += f" --precision {plan.precision}" if plan.precision != "fp32" else ""
         options += f" --layout {plan.layout}" if plan.layout != "contiguous" else ""
         raise UsageError(
-            f"this machine is not calibrated for {plan.threads} thread{'s' * (plan.threads > 1)}, "
+            f"this machine is not calibrated for {counted(plan.threads, 'thread')}, "
             f"{plan.precision}, {plan.layout}. Run once: convarium bench --calibrate {options}"
         )
     return found

@@ -18,7 +18,7 @@ from convarium.cost.measured.operators import (
     by_operator,
     time_operators,
 )
-from convarium.errors import InputError, UsageError
+from convarium.errors import InputError, UsageError, counted
 from convarium.machine import (
     Counter,
     PeakMemory,
@@ -139,7 +139,7 @@ def bench(
         check_room(one, max(settings.batches), device=device)
     for plan, batch in product(settings.plans, settings.batches):
         many = f"{len(entrants)} networks" if len(entrants) > 1 else entrants[0].name
-        threads = f"{plan.threads} thread{'s' * (plan.threads > 1)}"
+        threads = counted(plan.threads, "thread")
         tell(f"{many}, batch {batch}, {threads}: {settings.seconds * len(entrants):g} s")
         with plan.settings(), answering(*(one.model for one in entrants)):
             peaks = {one.name: PeakMemory(device=device) for one in entrants}

@@ -16,6 +16,7 @@ from convarium.errors import (
     InputError,
     UsageError,
     is_out_of_memory,
+    said,
     times,
     unknown_name,
 )
@@ -63,10 +64,9 @@ class Contestant:
             except Exception as error:
                 if is_out_of_memory(error) or isinstance(error, ConvariumError):
                     raise
-                said = " ".join(str(error).split())
-                said = said if " " in said else f"{type(error).__name__} {said}".rstrip()
                 shape = times((batch, *self.input_size))
-                raise InputError(f"{self.name} cannot take pictures of {shape}: {said}") from error
+                words = f"{self.name} cannot take pictures of {shape}: {said(error)}"
+                raise InputError(words) from error
             return out
 
         return run

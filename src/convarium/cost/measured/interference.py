@@ -10,6 +10,8 @@ from pathlib import Path
 
 import torch
 
+from convarium.errors import counted
+
 SPREAD = 1.5  # of a fixed kernel's seconds, ninth decile over least
 SWITCHES = 40.0  # involuntary context switches a second
 STEAL = 0.03  # share of the processors' time that the host gave to other machines
@@ -58,7 +60,7 @@ def judge(signs: Signs) -> Interference:
         reasons.append(f"the system took the processor from us {rate:.0f} times a second")
     if signs.others and statistics.median(signs.others) >= 1:
         count = round(statistics.median(signs.others))
-        reasons.append(f"{count} other thread{'s' * (count > 1)} ran beside us")
+        reasons.append(f"{counted(count, 'other thread')} ran beside us")
     if signs.steal is not None and signs.steal > STEAL:
         reasons.append(f"the host gave {100 * signs.steal:.0f} % of the processors to others")
     if signs.wall > 0 and signs.processor < STARVED * signs.wall:

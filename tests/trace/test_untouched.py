@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 
 import numpy as np
@@ -142,3 +143,24 @@ def test_after_an_error_of_its_own(count) -> None:
         count(model, (3, 8, 8), training=True)
     assert state(model) == before
     assert torch.equal(model.bn.running_mean, torch.zeros(3))
+
+
+@pytest.mark.parametrize("was", [True, False])
+@pytest.mark.parametrize("way", ["meta", "fake", "fails"])
+def test_pythons_collector_is_as_it_was(way, was) -> None:
+    class Seen(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            if way == "fails" or (way == "fake" and x.is_meta):
+                raise ValueError("not here")
+            return x
+
+    gc.enable() if was else gc.disable()
+    try:
+        if way == "fails":
+            with pytest.raises(InputError, match="not here"):
+                convarium.measure_cost(Seen(), (3, 8, 8))
+        else:
+            assert convarium.measure_cost(Seen(), (3, 8, 8)).traced_on == way
+        assert gc.isenabled() == was
+    finally:
+        gc.enable()

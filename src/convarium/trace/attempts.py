@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import random
 import re
@@ -61,7 +62,8 @@ def trace_anyhow(
 
     def attempt(way: str, has: Members) -> list[TraceRow]:
         _set_mode(model, has, training=mode == "train")
-        with _plain_attention() if way != device else nullcontext():
+        fast = _collector_paused() if way == "meta" else nullcontext()
+        with fast, _plain_attention() if way != device else nullcontext():
             return _trace_by(way, model, has, shape, grad=grad, leftovers=leftovers)[0]
 
     ways = WAYS if device == "meta" else [device]
@@ -205,6 +207,18 @@ def _room_for_hooks() -> Iterator[None]:
         yield
     finally:
         sys.setrecursionlimit(was)
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """What a trace makes lives to its end: Python's collector would look through it for nothing."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 @contextmanager

@@ -10,14 +10,19 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 
 class PlainMode(TorchDispatchMode):
-    """A mode that is hidden from torch.compile only where the compiler is loaded.
+    """A mode under which torch.compile compiles nothing, and that does not load it.
 
-    torch hides every mode, and loads all of `torch._dynamo` for it at the first operator: a second
-    and more.
+    torch hides each call of a mode from the compiler, and loads all of `torch._dynamo` for it at
+    the first operator: a second and more. Here the compiler is told once, where it is loaded, to
+    leave everything be; a mode within code that is being compiled can only be hidden.
     """
 
     _plain: Any
     _hidden: Any
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stances: list[Any] = []  # of the compiler, one for each time that this was entered
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -44,5 +49,22 @@ class PlainMode(TorchDispatchMode):
 
     def __enter__(self) -> Any:
         kind, loaded = type(self), "torch._dynamo" in sys.modules
-        kind.__torch_dispatch__ = kind._hidden if loaded else kind._plain  # type: ignore
+        stance = _eager() if loaded else None
+        hidden = loaded and stance is None
+        kind.__torch_dispatch__ = kind._hidden if hidden else kind._plain  # type: ignore
+        self._stances.append(stance)
         return super().__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        stance = self._stances.pop()
+        if stance is not None:
+            stance.__exit__(None, None, None)
+
+
+def _eager() -> Any:
+    """The compiler's stance to compile nothing, taken; None within code that it compiles."""
+    try:
+        return torch.compiler.set_stance("force_eager")
+    except RuntimeError:
+        return None

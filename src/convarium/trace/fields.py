@@ -44,8 +44,8 @@ class FieldMap:
         specs: Sequence[TensorSpec],
         sources: Sequence[int],
         outputs: Sequence[int],
-    ) -> None:
-        """Writes down the fields of one operator's outputs.
+    ) -> bool:
+        """Writes down the fields of one operator's outputs; says whether the picture is in them.
 
         Args:
             op: the operator's call.
@@ -58,7 +58,8 @@ class FieldMap:
         if not met:
             for key in outputs:
                 self._fields.pop(key, None)
-        elif met == fields[:1] and met[0].ids is None and self._passes(op, specs):
+            return False
+        if met == fields[:1] and met[0].ids is None and self._passes(op, specs):
             self._fields.update(dict.fromkeys(outputs, met[0]))
         elif op.name in channels.PARTS and not any(map(_IS_WHOLE, met)):
             parts = channels.PARTS[op.name](op.args, specs[0].shape, met[0])
@@ -66,6 +67,7 @@ class FieldMap:
         elif outputs:
             field = _after(op, fields, met, specs)
             self._fields.update(dict.fromkeys(outputs, field))
+        return True
 
     def _passes(self, op: Op, specs: Sequence[TensorSpec]) -> bool:
         """Whether the field of its first tensor alone is that of its outputs: found out once."""

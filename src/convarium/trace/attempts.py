@@ -182,7 +182,7 @@ _OTHER_INPUT = (TypeError, LookupError, AttributeError, ValueError, AssertionErr
 
 
 def _words(error: BaseException | None) -> str:
-    """What a cause says, and of some what they are."""
+    """What a cause says; of an end of the program and of some operators, what they are."""
     if error is None:
         return ""
     words = first_words(error)

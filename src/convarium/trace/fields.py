@@ -73,12 +73,12 @@ class FieldMap:
         """Whether the field of its first tensor alone is that of its outputs: found out once."""
         known = self._through.get(id(op))
         if known is None:
-            known = self._through[id(op)] = _in_place_of(op, specs)
+            known = self._through[id(op)] = _keeps_field(op, specs)
         return known
 
 
-def _in_place_of(op: Op, specs: Sequence[TensorSpec]) -> bool:
-    """Whether an output pixel sees what its first tensor's in its place does; maps see alike."""
+def _keeps_field(op: Op, specs: Sequence[TensorSpec]) -> bool:
+    """Whether an output pixel sees what that of the first tensor does, where its maps see alike."""
     if op.name == "convolution":
         weight, _, stride, pad = op.args[1:5]
         return len(weight.shape) == 4 and {*weight.shape[2:], *stride} == {1} and not any(pad)

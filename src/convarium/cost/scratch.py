@@ -18,7 +18,7 @@ from convarium.trace.arguments import tensors
 from convarium.trace.recurrent import gates_bytes, good_stride
 
 _HALVES = (torch.bfloat16, torch.float16)
-_LEAST_PRODUCT = 16**3  # multiply-adds: smaller products do not go to oneDNN
+LEAST_PRODUCT = 16**3  # multiply-adds: smaller products do not go to oneDNN
 _FEW_ROWS = 256  # below them, a transposed right-hand side is copied 32 columns at a time
 _MOST_COPIED = 1152 * 1024  # bytes of an operand that oneDNN copies at once, about
 _LEAST_COPIED = 5 * 1024
@@ -35,27 +35,35 @@ def _product(args: tuple[Any, ...], out: Any) -> int:
     (rows, inner), columns = left.shape[-2:], right.shape[-1]
     stack = prod(left.shape[:-2])
     made = out.nbytes
-    if left.dtype not in _HALVES or stack * rows * inner * columns <= _LEAST_PRODUCT:
+    if left.dtype not in _HALVES or stack * rows * inner * columns <= LEAST_PRODUCT:
         return made
     copies = sum(0 if _is_plain(t) else t.nbytes for t in (left, right))
     return made + copies + _operands(left, right)
 
 
 def _operands(left: Tensor, right: Tensor) -> int:
-    """oneDNN's own copies of the operands of one bfloat16 product, in blocks, about."""
+    """oneDNN's own copies of the operands of one bfloat16 product, about."""
     (rows, inner), columns = left.shape[-2:], right.shape[-1]
     if _is_turned(left):
-        return _turned_operands(rows, inner)
+        return turned_operands(rows, inner) * torch.get_num_threads()
     few = _is_turned(right) and rows < _FEW_ROWS and columns > 64
-    return min(2 * inner * (32 if few else columns), _MOST_COPIED) + _LEAST_COPIED
+    return plain_operands(inner, 32 if few else columns)
 
 
-def _turned_operands(rows: int, inner: int) -> int:
-    """With a turned left-hand side, as of a weight's gradient: each thread has blocks."""
-    tall = padded(rows) if rows <= 4 * BLOCK else 128 if rows <= 8 * BLOCK else 256
+def plain_operands(inner: int, columns: int) -> int:
+    """The right-hand side of a bfloat16 product in blocks of 32 rows and 32 columns, about."""
+    blocks = 2 * padded(inner, 2 * BLOCK) * padded(columns, 2 * BLOCK)
+    return min(blocks, _MOST_COPIED) + _LEAST_COPIED
+
+
+def turned_operands(rows: int, inner: int) -> int:
+    """With a turned left-hand side, as of a weight's gradient: the blocks of each thread."""
+    tall = padded(rows)
+    if rows > 4 * BLOCK:
+        tall = 128 if rows <= 8 * BLOCK else 192 if tall in (176, 192) else 256
     sums = 4 * BLOCK * tall if inner >= _MANY else 0
     both = 2 * padded(inner, 2 * BLOCK) * (tall + 4 * BLOCK)
-    return min(both + sums + _LEAST_TURNED, _MOST_TURNED) * torch.get_num_threads()
+    return min(both + sums + _LEAST_TURNED, _MOST_TURNED)
 
 
 def _is_plain(value: Tensor) -> bool:
@@ -169,6 +177,11 @@ def _deform_columns(x: Tensor, weight: Tensor, y: Tensor) -> int:
     return pictures * x.shape[1] * prod(weight.shape[2:]) * prod(y.shape[2:]) * x.element_size()
 
 
+def _roll(args: tuple[Any, ...], out: Any) -> int:
+    """Of x, shifts, ...: rolled along one axis, and from there along the others."""
+    return out.nbytes * min(2, len(args[1]))
+
+
 def _fft(args: tuple[Any, ...], out: Any) -> int:
     """Of x and axes, complex: other axes than the last are brought there in a copy."""
     return out.nbytes + (0 if _are_last(args) else args[0].nbytes)
@@ -203,6 +216,7 @@ SCRATCH: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
     "max_pool2d_with_indices_backward": _max_pool_backward,
     "torchvision::deform_conv2d": _deform_conv,
     "torchvision::_deform_conv2d_backward": _deform_conv_backward,
+    "roll": _roll,
     "_fft_c2c": _fft,
     "_fft_c2r": _fft_to_real,
     "mkldnn_rnn_layer": _lstm,

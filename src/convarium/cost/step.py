@@ -115,7 +115,8 @@ class StepRun:
         apart = [*self.model.parameters(), *self.model.buffers(), *self.inputs]
         self._saved = SavedBytes(self.model, apart)
         ledger = Ledger if bare else RealLedger
-        self.ledger = ledger(cpu_workspace, self._saved.met if step.training else None)
+        met = self._saved.met if step.training else None
+        self.ledger = ledger(cpu_workspace, met, half=step.precision == "bf16")
         for value in apart:
             self.ledger.hold(value)
         self.gradients_bytes = distinct_bytes(self.trained) if step.training else 0

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from convarium.cost.attention import ATTENTION
 from convarium.cost.scratch import SCRATCH
 from convarium.cost.weight_gradients import (
     BLOCK,
@@ -26,6 +27,8 @@ from convarium.cost.weight_gradients import (
     unfolded_bytes,
 )
 from convarium.trace.layouts import channels_last
+
+_RULES = SCRATCH | ATTENTION
 
 
 def cpu_workspace(name: str, args: tuple[Any, ...], out: Any) -> int:
@@ -39,8 +42,8 @@ def cpu_workspace(name: str, args: tuple[Any, ...], out: Any) -> int:
     if name == "convolution":
         return _straightened(args[0]) + _of_convolution(args, out)
     if name == "convolution_backward":
-        return _straightened(args[0]) + _straightened(args[1]) + _of_gradients(args, out)
-    rule = SCRATCH.get(name)
+        return _straightened_for_gradients(*args[:3]) + _of_gradients(args, out)
+    rule = _RULES.get(name)
     return rule(args, out) if rule else 0
 
 
@@ -241,6 +244,12 @@ def _moved(value: Tensor) -> int:
 def _straightened(value: Tensor) -> int:
     """Bytes of a copy of a map that lies in neither layout, such as a part of the channels."""
     return 0 if value.is_contiguous() or channels_last(value) else value.nbytes
+
+
+def _straightened_for_gradients(y: Tensor, x: Tensor, weight: Tensor) -> int:
+    """Likewise of `x`; `y` follows the layout of the other two."""
+    follows = y.is_contiguous() or channels_last(x) or channels_last(weight)
+    return _straightened(x) + (0 if follows else y.nbytes)
 
 
 def _is_half(value: Tensor) -> bool:

@@ -17,10 +17,12 @@ from torch._subclasses.fake_tensor import FakeTensor
 
 from convarium.blocks.modes import PlainMode
 from convarium.trace.arguments import replace, tensors
+from convarium.trace.fused import FUSED
 from convarium.trace.layouts import laid_out
 from convarium.trace.operators import operator
 from convarium.trace.shapes import empty_like, shortcut
 from convarium.trace.shells import CPU, META, Shell, shape_rules, shell
+from convarium.trace.sums import UNKNOWN, Sums, sums_under
 
 # Bytes that a kernel has at its worst moment over those that lived before the call, its outputs
 # included: (operator, arguments, outputs) -> bytes.
@@ -33,28 +35,35 @@ class Ledger(PlainMode):
     Args:
         workspace: what kernels allocate and give back within one call.
         met: told the name and nature of every operator as it is called.
+        half: autocast to bfloat16 is on, which no operator below it can tell.
+        sums: which sums are added up in place; found out when unknown.
     """
 
     def __init__(
         self,
         workspace: Workspace | None = None,
         met: Callable[[str, str], None] | None = None,
+        *,
+        half: bool = False,
+        sums: Sums = UNKNOWN,
     ) -> None:
         super().__init__()
         self.live = self.peak = 0
         self.phase = self.peak_phase = ""
         self._workspace = workspace
         self._met = met
+        self._half = half
+        self._in_fused = False
         self._storages: dict[int, weakref.ref[Any]] = {}
-        self._sole: tuple[int, int] | None = None
+        self._sums = sums
 
     def __enter__(self) -> Any:
-        if self._sole is None:
-            self._sole = self._calibrated()
+        if self._sums is UNKNOWN:
+            self._sums = sums_under(lambda sums: type(self)(sums=sums), self._new)
         return super().__enter__()
 
-    def _calibrated(self) -> tuple[int, int]:
-        return _sole_holders(Ledger)
+    def _new(self, *sides: int) -> Tensor:
+        return shell(torch.empty(sides, device=META))
 
     def hold(self, value: Tensor) -> None:
         """Counts the storage of `value`, once, until it goes."""
@@ -89,33 +98,43 @@ class Ledger(PlainMode):
         if self.takes_apart(func):
             return self.in_parts(func, args, kwargs or {})
         name, nature, *_ = operator(func)
+        if name in FUSED:
+            return self._fused(name, args, kwargs or {})
         if self._met is not None:
             self._met(name, nature)
         before = self.live
         with shape_rules():
             args = replace(args, _own)
             kwargs = {k: _on_meta(v) for k, v in (kwargs or {}).items()}
-            out = self._accumulate(name, args)
+            out = self._sums.in_place(name, args)
             if out is None:
                 out = _infer(func, name, args, kwargs)
             out = replace(out, self._wrap)
-        if self._workspace is not None and nature != "view":
-            self.reach(before + self._workspace(name, args, out))
+        if nature != "view":
+            self._work(before, name, args, kwargs, out)
         return out
 
-    def _accumulate(self, name: str, args: tuple[Any, ...]) -> Tensor | None:
-        """The sum of two gradients where autograd's engine adds in place, None elsewhere."""
-        backward = torch._C._current_graph_task_id() != -1
-        return args[0] if backward and name == "add" and self._add_in_place(args[0]) else None
+    def takes_apart(self, func: Any) -> bool:
+        """Inside a fused layer, too, torch hands over such operators whole."""
+        return super().takes_apart(func) or (self._in_fused and func._can_decompose())
 
-    def _add_in_place(self, value: Tensor) -> bool:
-        """Whether the engine alone holds a gradient, and so adds to it in place.
+    def _fused(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What a fused layer gives, by its parts, which this mode meets."""
+        outer, self._in_fused = self._in_fused, True
+        try:
+            with self, torch.autocast("cpu", dtype=torch.bfloat16, enabled=self._half):
+                return FUSED[name](*args, **kwargs)
+        finally:
+            self._in_fused = outer
 
-        Under a dispatch mode the engine never does (`can_accumulate_inplace` in torch's
-        input_buffer.cpp), so the ledger does it in its stead.
-        """
-        sole = _holders(value) == self._sole
-        return sole and torch.ops.aten.is_non_overlapping_and_dense(value)
+    def _work(
+        self, before: int, name: str, args: tuple[Any, ...], kwargs: dict[str, Any] | None, out: Any
+    ) -> None:
+        """Notes what a kernel had at its worst moment; an output that it was given is not new."""
+        if self._workspace is not None:
+            given = kwargs.get("out") if kwargs else None
+            own = self._workspace(name, args, out)
+            self.reach(before + own - (given.nbytes if isinstance(given, Tensor) else 0))
 
     def _wrap(self, value: Tensor) -> Tensor:
         self.hold(value)
@@ -151,17 +170,11 @@ def _infer(func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     return laid_out(name, args, func(*args, **kwargs) if out is None else out)
 
 
-def _holders(value: Tensor) -> tuple[int, int]:
-    """References to a tensor and to its storage."""
-    storage = value.untyped_storage()
-    return value._use_count(), torch._C._storage_Use_Count(storage._cdata)  # type: ignore
-
-
 class RealLedger(Ledger):
     """The same count of a run on tensors with values, or on torch's fake ones."""
 
-    def _calibrated(self) -> tuple[int, int]:
-        return _sole_holders(RealLedger)
+    def _new(self, *sides: int) -> Tensor:
+        return torch.empty(sides, device=CPU)
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -171,39 +184,17 @@ class RealLedger(Ledger):
         if self.takes_apart(func):
             return self.in_parts(func, args, kwargs or {})
         name, nature, *_ = operator(func)
+        if name in FUSED:
+            return self._fused(name, args, kwargs or {})
         if self._met is not None:
             self._met(name, nature)
         before = self.live
-        out = self._accumulate(name, args)
+        out = self._sums.in_place(name, args)
         out = func(*args, **(kwargs or {})) if out is None else out.add_(args[1])
         if name == "mkldnn_rnn_layer" and isinstance(out[0], FakeTensor):
             out = laid_out(name, args, out)
         for value in tensors(out):
             self.hold(value)
-        if self._workspace is not None and nature != "view":
-            self.reach(before + self._workspace(name, args, out))
+        if nature != "view":
+            self._work(before, name, args, kwargs, out)
         return out
-
-
-def _sole_holders(kind: type[Ledger]) -> tuple[int, int]:
-    """What `_holders` sees of a gradient that nothing but the engine holds.
-
-    Got from a graph where it is so: two products of one tensor, each with its own gradient.
-    """
-    seen: list[tuple[int, int]] = []
-
-    class Calibration(kind):  # type: ignore[valid-type, misc]
-        def _calibrated(self) -> tuple[int, int]:
-            return 0, 0
-
-        def _add_in_place(self, value: Tensor) -> bool:
-            seen.append(_holders(value))
-            return False
-
-    x, grad = torch.empty(2, 2, device=META if kind is Ledger else CPU)
-    if kind is Ledger:
-        x, grad = shell(x), shell(grad)
-    x.requires_grad_()
-    with Calibration(), torch.enable_grad():
-        torch.autograd.backward((x * 2) * (x * 3), grad, inputs=[x])
-    return seen[0]

@@ -119,3 +119,29 @@ ANY = {"training": True, "inference": False}
 @pytest.mark.parametrize("name", ATTENTION)
 def test_attention(name, training, precision) -> None:
     hold_against_the_allocator(ATTENTION[name](), training, precision)
+
+
+def last(*layers: nn.Module) -> nn.Module:
+    """Layers that keep 64 maps, between a stem and a classifier, with their channels last."""
+    head = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
+    model = nn.Sequential(nn.Conv2d(3, 64, 3), *layers, *head)
+    return model.to(memory_format=torch.channels_last)
+
+
+CHANNELS_LAST = {
+    "relu": lambda: last(nn.Conv2d(64, 64, 3), nn.ReLU()),
+    "relu 6": lambda: last(nn.Conv2d(64, 64, 3), nn.ReLU6()),
+    "swish": lambda: last(nn.Conv2d(64, 64, 3), nn.Hardswish()),
+    "pixels": lambda: last(nn.Conv2d(64, 64, 1), nn.ReLU()),
+    "depthwise": lambda: last(nn.Conv2d(64, 64, 3, groups=64), nn.ReLU()),
+    "groups": lambda: last(nn.Conv2d(64, 64, 3, groups=4), nn.ReLU()),
+    "steps": lambda: last(nn.Conv2d(64, 64, 3, 2), nn.ReLU()),
+    "group norm": lambda: last(nn.Conv2d(64, 64, 3), nn.GroupNorm(4, 64), nn.ReLU()),
+    "border": lambda: last(nn.Conv2d(64, 64, 3), nn.ReflectionPad2d(1), nn.ReLU()),
+}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("name", CHANNELS_LAST)
+def test_training_with_channels_last(name, precision) -> None:
+    hold_against_the_allocator(CHANNELS_LAST[name](), True, precision)

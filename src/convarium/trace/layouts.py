@@ -16,6 +16,12 @@ from torch._prims_common import suggest_memory_format
 from convarium.trace.recurrent import lstm_workspace
 
 _LAST = (torch.channels_last, torch.channels_last_3d)
+# Which operand's layout is kept by operators of which torch's rules do not say so.
+_KEEPS = {
+    **dict.fromkeys("native_group_norm pixel_shuffle pixel_unshuffle".split(), 0),
+    **dict.fromkeys("reflection_pad2d replication_pad2d".split(), 0),
+    **dict.fromkeys("reflection_pad2d_backward replication_pad2d_backward".split(), 1),
+}
 
 
 def laid_out(name: str, args: tuple[Any, ...], out: Any) -> Any:
@@ -31,6 +37,8 @@ def laid_out(name: str, args: tuple[Any, ...], out: Any) -> Any:
     if name == "convolution_backward":
         layout = _of_convolution(args[1], args[2])
         return (*(_in_layout(value, layout) for value in out[:2]), *out[2:])
+    if name in _KEEPS:
+        return _kept(args[_KEEPS[name]], out)
     if name == "mkldnn_rnn_layer" and args[15]:  # for training
         x, to_state = args[0], args[2]
         steps, batch, inputs = x.shape
@@ -40,8 +48,14 @@ def laid_out(name: str, args: tuple[Any, ...], out: Any) -> Any:
 
 
 def channels_last(value: Tensor) -> bool:
-    """Whether the strides are those of channels last, and of no other layout."""
-    return not value.is_contiguous() and suggest_memory_format(value) in _LAST
+    """Whether the strides are those of channels last, of one pixel also such as say so.
+
+    torch takes them so (`suggest_memory_format`).
+    """
+    strides = value.stride()
+    if value.dim() < 4 or (strides[-1] == 1 and value.shape[1] > 1):  # a short cut
+        return False
+    return suggest_memory_format(value) in _LAST
 
 
 def _of_convolution(x: Tensor, weight: Tensor) -> torch.memory_format:
@@ -49,6 +63,15 @@ def _of_convolution(x: Tensor, weight: Tensor) -> torch.memory_format:
     if x.dtype == torch.float64 or not (channels_last(x) or channels_last(weight)):
         return torch.contiguous_format
     return _LAST[x.dim() - 4]
+
+
+def _kept(x: Tensor, out: Any) -> Any:
+    """The first output in the layout of `x`."""
+    if not channels_last(x):
+        return out
+    if isinstance(out, Tensor):
+        return _in_layout(out, _LAST[x.dim() - 4])
+    return (_in_layout(out[0], _LAST[x.dim() - 4]), *out[1:])
 
 
 def _in_layout(value: Tensor | None, layout: torch.memory_format) -> Tensor | None:

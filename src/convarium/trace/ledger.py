@@ -24,6 +24,9 @@ from convarium.trace.shapes import empty_like, shortcut
 from convarium.trace.shells import CPU, META, Shell, shape_rules, shell
 from convarium.trace.sums import UNKNOWN, Sums, sums_under
 
+# Which operand the CPU's gradients of activations lie as.
+_LIES_AS = {"threshold_backward": 1, "hardtanh_backward": 0, "hardswish_backward": 0}
+
 # Bytes that a kernel has at its worst moment over those that lived before the call, its outputs
 # included: (operator, arguments, outputs) -> bytes.
 Workspace = Callable[[str, tuple[Any, ...], Any], int]
@@ -154,20 +157,24 @@ def _on_meta(value: Any) -> Any:
 
 def _infer(func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The outputs of an operator by the cheapest rule that covers it."""
-    if name == "threshold_backward":
-        return empty_like(args[0])
+    if name in _LIES_AS:  # torch's rule asks all operands
+        return empty_like(args[_LIES_AS[name]])
     if name == "native_batch_norm_backward":
         x, mask = args[1], args[9]
         sides = [x.new_empty(x.shape[1], dtype=torch.float32) if m else None for m in mask[1:]]
         return (empty_like(x) if mask[0] else None, *sides)
     if name == "native_layer_norm_backward":
-        sides = [None if t is None else empty_like(t) for t in (args[1], *args[5:7])]
-        return tuple(t if m else None for t, m in zip(sides, args[7], strict=True))
+        like = zip((args[1], *args[5:7]), args[7], strict=True)
+        return tuple(_plain_like(t) if m else None for t, m in like)
     if name == "native_group_norm_backward":  # torch's rule has a gradient of the weight's type
         like = zip((args[1], args[4], args[4]), args[9], strict=True)
         return tuple(empty_like(t) if m else None for t, m in like)
     out = shortcut(name, func, args, kwargs)
     return laid_out(name, args, func(*args, **kwargs) if out is None else out)
+
+
+def _plain_like(value: Tensor) -> Tensor:
+    return torch.empty(value.shape, dtype=value.dtype, device=META)
 
 
 class RealLedger(Ledger):

@@ -16,6 +16,8 @@ from torch.profiler import ProfilerActivity, profile
 import convarium
 from cost.test_memory import OPTIMIZERS, most_live, real_peak
 
+torchvision = pytest.importorskip("torchvision")
+
 SIDE, PICTURES = 32, 4
 
 
@@ -145,3 +147,47 @@ CHANNELS_LAST = {
 @pytest.mark.parametrize("name", CHANNELS_LAST)
 def test_training_with_channels_last(name, precision) -> None:
     hold_against_the_allocator(CHANNELS_LAST[name](), True, precision)
+
+
+class Deforms(nn.Module):
+    """A convolution of 64 maps that looks where a parameter says, for all pictures alike."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.where = nn.Parameter(torch.zeros(1, 18, 28, 28))
+        self.conv = torchvision.ops.DeformConv2d(64, 64, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x, self.where.expand(len(x), -1, -1, -1))
+
+
+@pytest.mark.parametrize("training", ANY.values(), ids=ANY.keys())
+def test_a_deformable_convolution_copies_what_lies_otherwise(training) -> None:
+    hold_against_the_allocator(last(Deforms()), training, "fp32")
+
+
+class OfWords(nn.Module):
+    """A layer over the pixels of a picture as words, and a classifier."""
+
+    def __init__(self, layer: nn.Module, width: int = 64, words: int = 3072) -> None:
+        super().__init__()
+        self.layer, self.head, self.words = layer, nn.Linear(width, 10), words
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.layer((x.flatten(1)[:, : self.words] * 255).long())
+        return self.head(y if y.dim() == 2 else y.sum(1))
+
+
+EMBEDDINGS = {
+    "embedding": lambda: OfWords(nn.Embedding(256, 64)),
+    "of few words": lambda: OfWords(nn.Embedding(5000, 64), words=16),
+    "sum": lambda: OfWords(nn.EmbeddingBag(256, 64, mode="sum")),
+    "mean": lambda: OfWords(nn.EmbeddingBag(256, 64, mode="mean")),
+    "maximum": lambda: OfWords(nn.EmbeddingBag(256, 512, mode="max"), 512),
+}
+
+
+@pytest.mark.parametrize("training", ANY.values(), ids=ANY.keys())
+@pytest.mark.parametrize("name", EMBEDDINGS)
+def test_embeddings(name, training) -> None:
+    hold_against_the_allocator(EMBEDDINGS[name](), training, "fp32")

@@ -26,6 +26,7 @@ _MANY = 512  # terms of a sum: oneDNN then adds in parts
 _MOST_TURNED = 740 * 1024  # bytes of turned operands at once, about
 _LEAST_TURNED = 5 * 1024 + 128
 _MOST_DEFORMED = 32  # pictures
+_BY_MAXIMUM = 2  # how a bag of embeddings is one
 _LSTM_BYTES = 12_856  # oneDNN's own, of any size
 
 
@@ -160,14 +161,18 @@ def _max_pool_backward(args: tuple[Any, ...], out: Any) -> int:
 
 
 def _deform_conv(args: tuple[Any, ...], out: Any) -> int:
-    """Of x, weight, ...: columns, the output as they give it and in the picture's order."""
-    return 3 * out.nbytes + _deform_columns(args[0], args[1], out)
+    """Of x, weight, ...: columns, the output as they give it and in the picture's order.
+
+    Operands that do not lie in their axes' order are copied.
+    """
+    copies = sum(map(_contiguous, tensors(args)))
+    return copies + 3 * out.nbytes + _deform_columns(args[0], args[1], out)
 
 
 def _deform_conv_backward(args: tuple[Any, ...], out: Any) -> int:
     """Of grad, x, weight, ...: columns, the gradient in their order, the weight's in two parts."""
     grad, x, weight = args[:3]
-    made = sum(t.nbytes for t in tensors(out))
+    made = sum(t.nbytes for t in tensors(out)) + sum(map(_contiguous, tensors(args)))
     return made + grad.nbytes + _deform_columns(x, weight, grad) + 2 * weight.nbytes
 
 
@@ -175,6 +180,30 @@ def _deform_columns(x: Tensor, weight: Tensor, y: Tensor) -> int:
     """Of as many pictures at once as divide the batch, at most 32 (deform_conv2d_kernel.cpp)."""
     pictures = max(n for n in range(1, _MOST_DEFORMED + 1) if len(x) % n == 0)
     return pictures * x.shape[1] * prod(weight.shape[2:]) * prod(y.shape[2:]) * x.element_size()
+
+
+def _embedding_backward(args: tuple[Any, ...], out: Any) -> int:
+    """Of grad, ids, ...: a gradient that does not lie in its axes' order is copied."""
+    return out.nbytes + _contiguous(args[0])
+
+
+def _bag(args: tuple[Any, ...], out: Any) -> int:
+    """The bag of each id is a running sum of marks, which are there with it."""
+    made, bags, sizes, maxima = out
+    return made.nbytes + bags.nbytes + sizes.nbytes + max(bags.nbytes, maxima.nbytes)
+
+
+def _bag_backward(args: tuple[Any, ...], out: Any) -> int:
+    """Of grad, ids, offsets, bag of each id, sizes, maxima, ...: the ids are sorted.
+
+    Sorted they have an order and bags in it, and weights where they have any. A maximum takes the
+    ids and the gradient of bags that are not empty.
+    """
+    grad, ids, _, bags, sizes, maxima = args[:6]
+    if args[8] == _BY_MAXIMUM:
+        return out.nbytes + maxima.nbytes + grad.nbytes + sizes.nbytes
+    made = 0 if bags.numel() else ids.nbytes
+    return out.nbytes + made + 3 * ids.nbytes + (0 if args[10] is None else args[10].nbytes)
 
 
 def _roll(args: tuple[Any, ...], out: Any) -> int:
@@ -216,6 +245,10 @@ SCRATCH: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
     "max_pool2d_with_indices_backward": _max_pool_backward,
     "torchvision::deform_conv2d": _deform_conv,
     "torchvision::_deform_conv2d_backward": _deform_conv_backward,
+    "embedding_dense_backward": _embedding_backward,
+    "_embedding_bag": _bag,
+    "_embedding_bag_forward_only": _bag,
+    "_embedding_bag_backward": _bag_backward,
     "roll": _roll,
     "_fft_c2c": _fft,
     "_fft_c2r": _fft_to_real,

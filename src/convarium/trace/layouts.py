@@ -16,6 +16,8 @@ from torch._prims_common import suggest_memory_format
 from convarium.trace.recurrent import lstm_workspace
 
 _LAST = (torch.channels_last, torch.channels_last_3d)
+_BY_SUM, _BY_MAXIMUM = 0, 2  # how a bag of embeddings is one
+
 # Which operand's layout is kept by operators of which torch's rules do not say so.
 _KEEPS = {
     **dict.fromkeys("native_group_norm pixel_shuffle pixel_unshuffle".split(), 0),
@@ -39,6 +41,8 @@ def laid_out(name: str, args: tuple[Any, ...], out: Any) -> Any:
         return (*(_in_layout(value, layout) for value in out[:2]), *out[2:])
     if name in _KEEPS:
         return _kept(args[_KEEPS[name]], out)
+    if name in ("_embedding_bag", "_embedding_bag_forward_only"):
+        return _bagged(args, out)
     if name == "mkldnn_rnn_layer" and args[15]:  # for training
         x, to_state = args[0], args[2]
         steps, batch, inputs = x.shape
@@ -63,6 +67,18 @@ def _of_convolution(x: Tensor, weight: Tensor) -> torch.memory_format:
     if x.dtype == torch.float64 or not (channels_last(x) or channels_last(weight)):
         return torch.contiguous_format
     return _LAST[x.dim() - 4]
+
+
+def _bagged(args: tuple[Any, ...], out: Any) -> Any:
+    """Of weight, ids, offsets, ...: a sum keeps no bag of each id, if no id is padding.
+
+    Only of maxima is there an id a value; else it is one a bag, of nothing.
+    """
+    mode, padding = args[4] if len(args) > 4 else 0, args[8] if len(args) > 8 else -1
+    made, bags, sizes, maxima = out
+    if mode == _BY_SUM and padding < 0:
+        bags = bags.new_empty(0)
+    return made, bags, sizes, maxima if mode == _BY_MAXIMUM else torch.empty_like(sizes)
 
 
 def _kept(x: Tensor, out: Any) -> Any:

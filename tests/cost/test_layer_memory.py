@@ -191,3 +191,36 @@ EMBEDDINGS = {
 @pytest.mark.parametrize("name", EMBEDDINGS)
 def test_embeddings(name, training) -> None:
     hold_against_the_allocator(EMBEDDINGS[name](), training, "fp32")
+
+
+class OfRows(nn.Module):
+    """A recurrent layer that reads a picture row by row, and a classifier of its last state."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer, self.head = layer, nn.LazyLinear(10)
+        self(torch.zeros(1, 3, SIDE, SIDE))  # makes the classifier as wide as the states
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.layer(x.permute(0, 2, 1, 3).flatten(2))[0][:, -1])
+
+
+RECURRENT = {
+    "lstm": lambda: OfRows(nn.LSTM(96, 128, batch_first=True)),
+    "two layers": lambda: OfRows(nn.LSTM(96, 128, 2, batch_first=True)),
+    "both ways": lambda: OfRows(nn.LSTM(96, 128, 2, batch_first=True, bidirectional=True)),
+    "gru": lambda: OfRows(nn.GRU(96, 256, batch_first=True)),
+}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("name", RECURRENT)
+def test_recurrent_layers_in_inference(name, precision) -> None:
+    hold_against_the_allocator(RECURRENT[name](), False, precision)
+
+
+def test_shuffled_pixels_in_half() -> None:
+    """The last convolution has few, wide maps: oneDNN turns them in parts."""
+    grow = (nn.Conv2d(3, 64, 3), nn.PixelShuffle(4), nn.Conv2d(4, 10, 3))
+    model = nn.Sequential(*grow, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    hold_against_the_allocator(model, True, "bf16")

@@ -116,38 +116,65 @@ def _batch_norm_backward(args: tuple[Any, ...], out: Any) -> int:
 
 
 def _lstm(args: tuple[Any, ...], out: Any) -> int:
-    """Of x, two weights, two biases, h, c, ...: a layer, one way."""
-    return sum(t.nbytes for t in tensors(out)) + _lstm_packed(args, args[0].element_size())
+    """Of x, two weights, two biases, h, c, ...: a layer, one way.
+
+    A pass for gradients keeps the gates of all cells in its workspace, and takes them again in
+    float32; one without takes them alone, two more steps, and inputs wider than its states.
+    """
+    size, (steps, batch, inputs) = args[0].element_size(), args[0].shape
+    gates, hidden = args[2].shape
+    scratch = _lstm_halves(args) if size == 2 else _lstm_scratch(args)
+    if args[15] and size > 2:
+        weights = size * good_stride(gates) * _lstm_rows(args)
+    else:
+        weights = size * 4 * padded(gates // 4, 2 * BLOCK) * _lstm_rows(args)
+    if not args[15]:
+        cells = gates * (steps if size == 2 else steps + 2) + (inputs > hidden) * inputs * steps
+        scratch = size * batch * cells + (scratch if size == 2 else _LSTM_BYTES)
+    return sum(t.nbytes for t in tensors(out)) + size * gates + weights + scratch
 
 
 def _lstm_backward(args: tuple[Any, ...], out: Any) -> int:
     """Likewise, with gradients in float32.
 
     Weights whose rows oneDNN pads, or that are half floats, are copied too, and missing gradients.
-    `args[7:10]` are the output and the last states, `args[10:13]` the gradients that came of them.
+    `args[7:10]` are the output and the last states, `args[10:13]` the gradients that came of them,
+    of which half floats become whole ones.
     """
+    half = args[0].element_size() == 2
     grads = zip(args[7:10], args[10:13], strict=True)
     whole = sum(t.nbytes if g is None else _contiguous(g) for t, g in grads)
+    whole += sum(2 * t.nbytes for t in args[7:10]) if half else 0
     rows = [_rows_bytes(weight) for weight in args[1:3]]
-    bias = 4 * args[2].shape[0]
-    return sum(t.nbytes for t in tensors(out)) + whole + sum(rows) + bias + _lstm_packed(args, 4)
+    gates = args[2].shape[0]
+    packed = 4 * good_stride(gates) * _lstm_rows(args)
+    scratch = _lstm_halves(args) if half else _lstm_scratch(args)
+    made = sum(t.nbytes for t in tensors(out))
+    return made + whole + sum(rows) + 2 * 4 * gates + packed + scratch
 
 
 def _rows_bytes(weight: Tensor) -> int:
-    if weight.dtype in _HALVES:
-        return weight.nbytes
     gates, inputs = weight.shape
+    if weight.dtype in _HALVES:
+        return 2 * gates * padded(inputs, 2 * BLOCK)
     return 0 if good_stride(inputs) == inputs else 4 * gates * good_stride(inputs)
 
 
-def _lstm_packed(args: tuple[Any, ...], size: int) -> int:
-    """A bias, both weights of values of that size, and oneDNN's own."""
-    x, to_inputs, to_state = args[:3]
-    gates, hidden = to_state.shape
-    weights = size * good_stride(gates) * (to_inputs.shape[1] + hidden)
-    batch, steps = x.shape[1], x.shape[0]
-    scratch = gates_bytes(steps * batch, gates) + 4 * batch * hidden + _LSTM_BYTES
-    return size * gates + weights + scratch
+def _lstm_rows(args: tuple[Any, ...]) -> int:
+    """Rows of both weights, turned: inputs and states."""
+    return args[1].shape[1] + args[2].shape[1]
+
+
+def _lstm_scratch(args: tuple[Any, ...]) -> int:
+    """The gates of all cells, and oneDNN's own."""
+    x, (gates, hidden) = args[0], args[2].shape
+    return gates_bytes(len(x) * x.shape[1], gates) + 4 * x.shape[1] * hidden + _LSTM_BYTES
+
+
+def _lstm_halves(args: tuple[Any, ...]) -> int:
+    """The gates of one step in float32, its state, and oneDNN's own, about."""
+    batch, (gates, hidden) = args[0].shape[1], args[2].shape
+    return gates_bytes(batch, gates) + 2 * batch * hidden + _LSTM_BYTES
 
 
 def _softmax(args: tuple[Any, ...], out: Any) -> int:

@@ -121,7 +121,8 @@ def _turned(call: Call, outputs: int) -> int:
         steps = -(-(width + 2 * call.padding[-1]) // step)
         width = step * padded(steps, _TURNED_ROW)
     whole = 2 * (inputs * prod(x.shape[2:-1]) * width + outputs * prod(call.side)) + _TURNED_BYTES
-    in_parts = whole > _MOST_TURNED and call.groups == 1 and x.shape[1] >= BLOCK
+    many = x.shape[1] >= BLOCK or max(call.stride) == 1  # few, with steps, are turned at once
+    in_parts = whole > _MOST_TURNED and call.groups == 1 and many
     return _TURNED_PART if in_parts else whole
 
 

@@ -224,3 +224,18 @@ def test_shuffled_pixels_in_half() -> None:
     grow = (nn.Conv2d(3, 64, 3), nn.PixelShuffle(4), nn.Conv2d(4, 10, 3))
     model = nn.Sequential(*grow, nn.AdaptiveAvgPool2d(1), nn.Flatten())
     hold_against_the_allocator(model, True, "bf16")
+
+
+class OfBothTypes(nn.Module):
+    """Under autocast a product of half floats meets a whole one: it is copied, then added."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense, self.shift = nn.Linear(96, 96), nn.Parameter(torch.zeros(256, 96))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.dense(x) + self.shift
+
+
+def test_a_sum_of_half_and_whole_floats() -> None:
+    hold_against_the_allocator(OfPatches(OfBothTypes()), False, "bf16")

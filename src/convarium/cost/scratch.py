@@ -78,6 +78,15 @@ def _is_turned(value: Tensor) -> bool:
     return not value.is_contiguous() and value.stride() == turned
 
 
+def _mixed(args: tuple[Any, ...], out: Any) -> int:
+    """Operands narrower than the outcome are copied to its type first (TensorIterator in ATen)."""
+    wide = out.element_size()
+    narrow = [t for t in tensors(args) if t.dim() and t.element_size() < wide]
+    in_place = out.untyped_storage()._cdata == args[0].untyped_storage()._cdata
+    made = 0 if in_place else out.nbytes
+    return made + sum(wide * t.numel() for t in narrow if t.is_floating_point())
+
+
 def _mean(args: tuple[Any, ...], out: Any) -> int:
     """A mean of half floats is that of a float32 copy (`mean_kernel` in ReduceOps.cpp)."""
     x = args[0]
@@ -262,6 +271,7 @@ SCRATCH: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
     "addmm": _product,
     "mm": _product,
     "bmm": _product,
+    **dict.fromkeys(("add", "sub", "mul", "div"), _mixed),
     "mean": _mean,
     "sum": _sum,
     "native_layer_norm": _layer_norm,

@@ -57,16 +57,36 @@ class FieldMap:
         if op.nature == "view" and sources:
             self._views.add(op, specs, sources[0], outputs)
         fields = list(map(self._fields.get, sources))
-        for key, field in zip(outputs, _behind(op, fields, specs), strict=True):
-            if op.in_place and key in sources:
-                self._views.write(key, op.outputs[0].shape, field)
-            elif field is None:
+        met = [field for field in fields if field is not None]
+        if not met:
+            for key in outputs:
                 self._fields.pop(key, None)
+        elif op.in_place:
+            self._write(op, specs, fields, sources, outputs)
+        elif len(outputs) == 1 and op.name not in _SPECIAL:
+            whole = any(map(_IS_WHOLE, met))
+            self._fields[outputs[0]] = WHOLE if whole else _after(op, fields, met, specs)
+        else:
+            for key, field in zip(outputs, _behind(op, fields, specs), strict=True):
+                self._views.keep(key, field)
+
+    def _write(
+        self,
+        op: Op,
+        specs: Sequence[TensorSpec],
+        fields: Sequence[Field | None],
+        sources: Sequence[int],
+        outputs: Sequence[int],
+    ) -> None:
+        """The same of an operator that writes into one of its arguments."""
+        for key, out, field in zip(outputs, op.outputs, _behind(op, fields, specs), strict=True):
+            if key in sources:
+                self._views.write(key, out.shape, field)
             else:
-                self._fields[key] = field
-        if op.in_place and "::" in op.name:  # someone's own: it may write into any of these
-            for key, field, spec in zip(sources, fields, specs, strict=True):
-                if field is not None:
+                self._views.keep(key, field)
+        if "::" in op.name:  # someone's own: it may write into any of these
+            for key, old, spec in zip(sources, fields, specs, strict=True):
+                if old is not None:
                     self._views.write(key, spec.shape, WHOLE)
 
 
@@ -254,3 +274,4 @@ _SHAPED = frozenset(
     new_zeros new_ones new_full new_empty new_empty_strided
     """.split()
 )
+_SPECIAL = _OVERWRITES | _SHAPED | channels.PARTS.keys()

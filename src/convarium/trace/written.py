@@ -74,16 +74,23 @@ class Views:
                 self._views[key] = View(source, op, specs, part)
                 self._over.setdefault(source, []).append(key)
 
+    def keep(self, key: int, field: Field | None) -> None:
+        """Notes a tensor's field."""
+        if field is None:
+            self._fields.pop(key, None)
+        else:
+            self._fields[key] = field
+
     def write(self, key: int, shape: Shape, field: Field | None) -> None:
         """A tensor of this shape now holds values of this field; None for constants."""
         if field is self._fields.get(key):
             return
         chain = self._chain(key)
-        self._set(key, field)
+        self.keep(key, field)
         root = key
         if chain:
             root, whole = chain[0].source, chain[0].specs[0].shape
-            self._set(root, self._merged(chain, shape, field, self._fields.get(root), whole))
+            self.keep(root, self._merged(chain, shape, field, self._fields.get(root), whole))
         self._refresh(root, key)
 
     def _refresh(self, source: int, written: int) -> None:
@@ -92,14 +99,8 @@ class Views:
             if key != written:
                 view = self._views[key]
                 behind = self._through(view.op, view.specs, self._fields.get(source))
-                self._set(key, behind[view.part])
+                self.keep(key, behind[view.part])
             self._refresh(key, written)
-
-    def _set(self, key: int, field: Field | None) -> None:
-        if field is None:
-            self._fields.pop(key, None)
-        else:
-            self._fields[key] = field
 
     def _chain(self, key: int) -> list[View]:
         """The views from the tensor whose memory it is to this one."""

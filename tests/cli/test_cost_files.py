@@ -100,6 +100,12 @@ def kind():
     return OneValue
 def ends():
     raise SystemExit
+def sentence():
+    return nn.LSTM(8, 8)
+class Own(BaseException):
+    pass
+def own():
+    raise Own("of its own kind")
 def moves():
     os.chdir("/")
     return nn.Conv2d(3, 8, 3)
@@ -111,6 +117,7 @@ TOLD = [
     ("odd.py:wide", "wants width, depth; it is called without arguments"),
     ("odd.py:kind", "gives the class OneValue; it must give"),
     ("odd.py:ends", "it ends the program (SystemExit"),
+    ("odd.py:own", "Own: of its own kind"),
     ("empty.py:net", "Known: none."),
     ("relative.py:net", "imported by their plain names"),
 ]
@@ -131,6 +138,12 @@ def test_a_file_that_gives_no_network(word: str, said: str, capsys, odd: Path) -
     told = capsys.readouterr()
     assert (told.out, told.err.count("\n")) == ("", 1)
     assert said in told.err
+
+
+def test_a_number_is_no_picture(capsys, odd: Path) -> None:
+    """The `input_size` of an LSTM is how many features it takes."""
+    assert main(["cost", "odd.py:sentence"]) == 2
+    assert "does not say its input. Add --input" in capsys.readouterr().err
 
 
 def test_a_file_that_changes_the_folder(odd: Path) -> None:

@@ -212,7 +212,13 @@ def _file(path: Path, name: str) -> Source:
     if not isinstance(made, nn.Module):
         kind = f"the class {made.__name__}" if isinstance(made, type) else type(made).__name__
         raise InputError(f"{path}:{name} gives {kind}; it must give a torch.nn.Module.")
-    return Source(f"{path.name}:{name}", made, getattr(made, "input_size", None), path=path)
+    size = getattr(made, "input_size", None)  # of an LSTM it is a number: no picture's
+    size = tuple(size) if isinstance(size, (tuple, list)) and _are_sides(size) else None
+    return Source(f"{path.name}:{name}", made, size, path=path)
+
+
+def _are_sides(size: Iterable[Any]) -> bool:
+    return all(isinstance(side, int) for side in size)
 
 
 def _called(make: Callable[..., Any], word: str) -> Any:
@@ -250,9 +256,9 @@ def _told(what: str, file: Path | None = None) -> Iterator[None]:
     """
     try:
         yield
-    except ConvariumError:
+    except (ConvariumError, KeyboardInterrupt, GeneratorExit):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         steps = [
             line
             for step, line in traceback.walk_tb(error.__traceback__)

@@ -66,7 +66,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     longer = [other for other in known if name and other.startswith(name)]
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     close = list(dict.fromkeys([*longer, *near]))[:3]
-    hint = f" Did you mean {_either(close)}?" if close else f" Known: {_some(known)}."
+    hint = f" Did you mean {_either(close)}?" if close else f" Known: {_some(known) or 'none'}."
     return UsageError(f"no {kind} is named {name!r}.{hint}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import xml.etree.ElementTree as ET
 
@@ -80,3 +81,18 @@ def test_a_page_asks_for_nothing_and_shows_all_rows() -> None:
 def test_two_drawings_are_equal() -> None:
     first, second = (diagram(convarium.measure_cost("googlenet")) for _ in range(2))
     assert first == second
+
+
+def test_long_and_wide_names_stay_in_their_boxes() -> None:
+    """Beside the MACs there is room for 22 letters, for half as many of East Asia."""
+    net = nn.Sequential()
+    for name in ("\u5c64" * 30, "a" * 60):
+        net.add_module(name, nn.Conv2d(3, 3, 3))
+    report = dataclasses.replace(convarium.measure_cost(net, (3, 9, 9)), name="folder/" * 20)
+    space = {"svg": "http://www.w3.org/2000/svg"}
+    root = ET.fromstring(diagram(report))
+    names = [text.text or "" for text in root.findall(".//svg:text[@class='name']", space)]
+    assert names == [f"...{chr(0x5C64) * 9}", f"...{'a' * 19}"]
+    title = root.find(".//svg:text[@class='title']", space)
+    assert title is not None
+    assert 20 < len(title.text or "") < 40

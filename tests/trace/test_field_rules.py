@@ -3,61 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import product
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 import convarium
-from gradient_reach import Seen, output_of, seen_by, spread_evenly
-
-SIDE = 48
-
-
-class Behind(nn.Module):
-    """Maps that see 1 and maps that see 5 pixels, then `rule`, then 3x3 a map.
-
-    Args:
-        rule: from (N, 8, H, W), the first `narrow` maps those that see 1, to `out` maps.
-    """
-
-    def __init__(
-        self, rule: Callable[[Tensor], Tensor], *, out: int = 8, narrow: int = 4, stride: int = 1
-    ) -> None:
-        super().__init__()
-        self.narrow, self.wide = nn.Conv2d(3, narrow, 1), nn.Conv2d(3, 8 - narrow, 5, padding=2)
-        self.rule = rule
-        self.last = nn.Conv2d(out, out, 3, stride=stride, padding=1, groups=out)
-
-    def forward(self, x: Tensor) -> Tensor:
-        joined: Tensor = self.last(self.rule(torch.cat([self.narrow(x), self.wide(x)], 1)))
-        return joined
-
-
-def check(model: nn.Module, phases: int, stride: float) -> None:
-    """Size, range, stride and offset are those of the gradient; pixels repeat after `phases`."""
-    row = next(
-        r
-        for r in convarium.measure_cost(nn.Sequential(model), (3, SIDE, SIDE)).rows[::-1]
-        if r.name
-    )
-    picture = torch.rand(1, 3, SIDE, SIDE, dtype=torch.float64, requires_grad=True)
-    maps = output_of(spread_evenly(nn.Sequential(model)), "0", picture)
-    middle = maps.shape[-1] // 2 // phases * phases
-    places = list(product(range(middle, middle + phases), repeat=2))
-    of_maps: list[list[Seen]] = [
-        [seen_by(maps, picture, channel, *place) for place in places]
-        for channel in range(maps.shape[1])
-    ]
-    sides = [max(seen.side for seen in of_map) for of_map in of_maps]
-    first, last = of_maps[int(np.argmax(sides))][0].rows
-    assert 0 < first <= last < SIDE - 1, "the picture is too small to tell"
-    assert (row.receptive_field, row.receptive_field_min) == (max(sides), min(sides))
-    assert row.rf_stride == stride
-    assert row.rf_offset + middle * stride == (first + last) / 2
+from gradient_reach import SIDE, Behind, check
 
 
 def resize(scale: float, mode: str) -> Callable[[Tensor], Tensor]:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from convarium.cli.cost_batch import fits_text, parse_bytes
-from convarium.cli.cost_text import FORMATS, format_of, written
+from convarium.cli.cost_text import FORMATS, format_of, refuse_unheeded, written
 from convarium.cli.names import complete
 from convarium.cli.output import AsJson, prints_to_stderr, say
 from convarium.errors import UsageError
@@ -149,6 +149,7 @@ def cost(
     step = Step(training, optimizer or "sgd", precision)
     view = View(depth, sort, top, columns)
     view.check(several=len(names) > 1)
+    refuse_unheeded(view, chosen, several=len(names) > 1)
     with prints_to_stderr():
         sources = distinct(find(name, size[0] if size else None) for name in dict.fromkeys(names))
         if limit is not None:
@@ -166,7 +167,7 @@ def cost(
     from convarium.files import written_whole
 
     with written_whole(out) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
 def _predict(

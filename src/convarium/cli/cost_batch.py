@@ -65,10 +65,17 @@ def fits_text(fits: Sequence[BatchFit], form: str) -> str:
 
 
 def _cells(fit: BatchFit) -> list[str]:
+    from convarium.cost.memory_fit import MOST
+
     what = f"training, {fit.optimizer}" if fit.training else "inference"
     notes = []
     if fit.max_batch == 0:
-        notes.append("one picture is too many")
+        notes.append("two pictures are" if fit.least_batch == 2 else "one picture is")
+        notes[0] += " too many"
+    if fit.least_batch == 2:
+        notes.append("takes no picture alone")
+    if fit.max_batch == MOST:
+        notes.append("more are not tried")
     if fit.traced_on == "cpu":
         notes.append("reads values: run on batches up to 4, carried on by a line")
     return [

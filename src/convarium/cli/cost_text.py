@@ -34,6 +34,24 @@ def format_of(form: str | None, out: Path | None, *, as_json: bool) -> str:
     return "json" if as_json else form or "table"
 
 
+def refuse_unheeded(view: View, form: str, *, several: bool) -> None:
+    """Options that would change nothing of what is written are a mistake.
+
+    Raises:
+        UsageError: names the first, and what it goes with.
+    """
+    picture, text = form in ("svg", "html"), form in ("table", "markdown")
+    given = {
+        "--sort": (view.sort, not picture, "goes with rows, which --format table and others have"),
+        "--top": (view.top, not picture, "goes with rows, which --format table and others have"),
+        "--columns": (view.columns, text and not several, "goes with the text of one network"),
+        "--depth": (view.depth, form == "html" or not several, "goes with one network, or html"),
+    }
+    for option, (value, heeded, rule) in given.items():
+        if value is not None and not heeded:
+            raise UsageError(f"{option} {value} {rule}.")
+
+
 def written(reports: list[CostReport], view: View, form: str) -> str:
     """The whole output, the last line ended.
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 SCHEMA = "convarium/1"
+_STDOUT, _STDERR = 1, 2  # of the process
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
 
@@ -33,9 +34,23 @@ def say(message: str) -> None:
 
 @contextmanager
 def prints_to_stderr() -> Iterator[None]:
-    """What the user's own code prints while it runs goes to stderr: stdout is the verb's."""
+    """What the user's own code prints while it runs goes to stderr: stdout is the verb's.
+
+    So does what programs print that it starts, where stdout is the process's own.
+    """
+    sys.stdout.flush()
     with redirect_stdout(sys.stderr):
-        yield
+        try:
+            own = os.dup(_STDOUT)
+            os.dup2(_STDERR, _STDOUT)
+        except OSError:  # one of them is closed
+            yield
+            return
+        try:
+            yield
+        finally:
+            os.dup2(own, _STDOUT)
+            os.close(own)
 
 
 def hush_stdout() -> None:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from convarium.cost.words import shape, short
 
-__all__ = ["bold", "colours", "columns", "paragraph", "shape", "short", "width"]
+__all__ = ["bold", "cells_of", "colours", "columns", "paragraph", "shape", "short", "width"]
 WIDTH_AT_MOST = 110
 
 
@@ -31,17 +31,30 @@ def columns(
     lines = [header, *rows] if header else list(rows)
     if not lines:
         return ""
-    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
+    widths = [max(map(cells_of, column)) for column in zip(*lines, strict=True)]
     aligned = []
     for line in lines:
-        cells = [
-            cell.rjust(width) if right[at : at + 1] == "r" else cell.ljust(width)
-            for at, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ]
+        cells = []
+        for at, (cell, width) in enumerate(zip(line, widths, strict=True)):
+            blank = " " * (width - cells_of(cell))
+            cells.append(blank + cell if right[at : at + 1] == "r" else cell + blank)
         aligned.append(" " * indent + "  ".join(cells).rstrip())
     if header:
         aligned[0] = bold(aligned[0])
     return "\n".join(aligned)
+
+
+def cells_of(text: str) -> int:
+    """How many letters wide a terminal shows it: CJK letters take two, combining marks none.
+
+    >>> cells_of("fire9"), cells_of("\u65e5\u672c")
+    (5, 4)
+    """
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
 
 
 def paragraph(text: str, *, indent: int = 2, hang: int = 2) -> str:

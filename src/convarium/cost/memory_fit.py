@@ -10,9 +10,9 @@ from torch import nn
 
 from convarium.cost.memory import memory_of
 from convarium.cost.step import TRAINING, Step
-from convarium.errors import UsageError
+from convarium.errors import InputError, UsageError
 
-MOST = 1 << 24  # pictures; no one asks for more
+MOST = 1 << 24  # pictures; more are not tried
 _MOST_FOR_REAL = 4  # pictures that a network which reads values is run on
 
 
@@ -20,9 +20,10 @@ _MOST_FOR_REAL = 4  # pictures that a network which reads values is run on
 class BatchFit:
     """The largest batch of a network in so many bytes.
 
-    `peak_bytes` are predicted at `max_batch`, or for one picture where that is 0. `traced_on` is
-    "meta", or "cpu" where the network reads values: the peaks of small batches were then carried
-    on by a straight line.
+    `least_batch` is the smallest that the network takes: 2 where its batch norm sees one value a
+    channel of each picture. `peak_bytes` are predicted at `max_batch`, or at `least_batch` where
+    that is 0. `traced_on` is "meta", or "cpu" where the network reads values: the peaks of small
+    batches were then carried on by a straight line.
     """
 
     name: str
@@ -34,6 +35,7 @@ class BatchFit:
     max_batch: int
     peak_bytes: int
     traced_on: str
+    least_batch: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and dicts, as the command line prints them with --json."""
@@ -79,7 +81,8 @@ def fit_of(
         ways.add(report.traced_on)
         return known.setdefault(batch_size, report.peak_bytes)
 
-    most = largest_batch(peak, limit_bytes)
+    least = _least_batch(peak)
+    most = largest_batch(peak, limit_bytes, least)
     return BatchFit(
         name=name,
         input_size=tuple(input_size),
@@ -88,13 +91,31 @@ def fit_of(
         optimizer=step.optimizer if step.training else None,
         precision=step.precision,
         max_batch=most,
-        peak_bytes=peak(max(1, most)),
+        peak_bytes=peak(max(least, most)),
         traced_on=next((way for way in ("cpu", "fake") if way in ways), "meta"),
+        least_batch=least,
     )
 
 
-def largest_batch(peak: Callable[[int], int], limit_bytes: int) -> int:
-    """The largest batch with `peak(batch) <= limit_bytes`, 0 when one picture is too many.
+def _least_batch(peak: Callable[[int], int]) -> int:
+    """1, or 2 for a network that takes no picture alone.
+
+    Raises:
+        InputError: it takes two no more than one.
+    """
+    try:
+        peak(1)
+    except InputError as error:
+        try:
+            peak(2)
+        except InputError:
+            raise error from None
+        return 2
+    return 1
+
+
+def largest_batch(peak: Callable[[int], int], limit_bytes: int, least: int = 1) -> int:
+    """The largest batch with `peak(batch) <= limit_bytes`, 0 when `least` pictures are too many.
 
     The peak of a network is the largest of a few straight lines in the batch: two predictions give
     a line, it gives the next guess, and the guesses close in until neighbours differ.
@@ -102,6 +123,7 @@ def largest_batch(peak: Callable[[int], int], limit_bytes: int) -> int:
     Args:
         peak: bytes at a batch; grows with it.
         limit_bytes: what there is.
+        least: the smallest batch to try.
 
     Raises:
         UsageError: the limit is not positive.
@@ -111,10 +133,10 @@ def largest_batch(peak: Callable[[int], int], limit_bytes: int) -> int:
     """
     if limit_bytes < 1:
         raise UsageError(f"a limit of {limit_bytes} bytes holds nothing; give 1 or more.")
-    low, low_bytes = 1, peak(1)
+    low, low_bytes = least, peak(least)
     if low_bytes > limit_bytes:
         return 0
-    high, high_bytes = 2, peak(2)
+    high, high_bytes = least + 1, peak(least + 1)
     while high_bytes <= limit_bytes:
         if high == MOST:
             return MOST

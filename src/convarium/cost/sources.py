@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import os
 import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -207,11 +208,40 @@ def _file(path: Path, name: str) -> Source:
         if not callable(make):
             known = [n for n, value in vars(module).items() if _is_own(value, module)]
             raise unknown_name(f"function of {path}", name, known)
-        made: Any = make if isinstance(make, nn.Module) else make()
+        made: Any = make if isinstance(make, nn.Module) else _called(make, f"{path}:{name}")
     if not isinstance(made, nn.Module):
-        kind = type(made).__name__
+        kind = f"the class {made.__name__}" if isinstance(made, type) else type(made).__name__
         raise InputError(f"{path}:{name} gives {kind}; it must give a torch.nn.Module.")
-    return Source(f"{path.name}:{name}", made, getattr(made, "input_size", None), path=path)
+    size = getattr(made, "input_size", None)  # of an LSTM it is a number: no picture's
+    size = tuple(size) if isinstance(size, (tuple, list)) and _are_sides(size) else None
+    return Source(f"{path.name}:{name}", made, size, path=path)
+
+
+def _are_sides(size: Iterable[Any]) -> bool:
+    return all(isinstance(side, int) for side in size)
+
+
+def _called(make: Callable[..., Any], word: str) -> Any:
+    """What a user's function gives.
+
+    Raises:
+        InputError: it does not go without arguments.
+    """
+    try:
+        signature = inspect.signature(make)
+    except (TypeError, ValueError):  # some built-in ones have none
+        return make()
+    needed = [
+        p.name
+        for p in signature.parameters.values()
+        if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
+    if needed:
+        raise InputError(
+            f"{word} wants {', '.join(needed)}; it is called without arguments. "
+            "Give them defaults, or name a function that gives them."
+        )
+    return make()
 
 
 def _is_own(value: Any, module: Any) -> bool:
@@ -226,25 +256,35 @@ def _told(what: str, file: Path | None = None) -> Iterator[None]:
     """
     try:
         yield
-    except ConvariumError:
+    except (ConvariumError, KeyboardInterrupt, GeneratorExit):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         steps = [
             line
             for step, line in traceback.walk_tb(error.__traceback__)
             if file is None or Path(step.f_code.co_filename).absolute() == file.absolute()
         ]
         line = f" line {steps[-1]}" if steps else ""  # a syntax error tells its own
-        words = " ".join(str(error).split())
-        raise InputError(f"{what}{line}: {type(error).__name__}: {words}") from error
+        raise InputError(f"{what}{line}: {_words(error)}") from error
+
+
+def _words(error: BaseException) -> str:
+    kind, words = type(error).__name__, " ".join(str(error).split())
+    if isinstance(error, SystemExit):
+        return f"it ends the program ({kind} {words})"
+    if "relative import" in words:
+        words += ". Files beside it are imported by their plain names: from layers import Block"
+    return f"{kind}: {words}".removesuffix(": ")
 
 
 @contextmanager
 def _beside(path: Path) -> Iterator[None]:
-    """The files beside it can be imported while it loads."""
-    folder = str(path.resolve().parent)
+    """The files beside it can be imported while it loads; the folder that we are in stays."""
+    folder, here = str(path.resolve().parent), os.getcwd()
     sys.path.insert(0, folder)
     try:
         yield
     finally:
-        sys.path.remove(folder)
+        with suppress(ValueError):  # it may have taken it out itself
+            sys.path.remove(folder)
+        os.chdir(here)

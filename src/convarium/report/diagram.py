@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from xml.sax.saxutils import escape
 
+from rich.cells import cell_len
+
 from convarium.cost.graph import Graph, Node, graph_of
 from convarium.cost.report import CostReport
 from convarium.files import printable
@@ -15,6 +17,7 @@ _NAMES = ("card", "ink", "muted", "line", "soft", "s0", "s1", "page")
 _BAR = 5.0
 _FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif"
 _LINE_LETTERS, _NAME_LETTERS = 42, 22  # what fits beside nothing, and beside the MACs
+_TITLE_LETTER = 10.5  # pixels, of most letters
 _PLAIN_KINDS = {
     "Conv2d": "conv",
     "BatchNorm2d": "batch norm",
@@ -49,7 +52,7 @@ def diagram(report: CostReport, depth: int | None = None) -> str:
         'markerHeight="7" orient="auto">'
         '<path class="tip" d="M0 0.6L7.4 4L0 7.4Z"/></marker></defs>',
         f'<rect class="ground" width="{wide:g}" height="{high:g}"/>',
-        *_heading(report),
+        *_heading(report, wide),
         f'<g transform="translate({(wide - layout.wide) / 2:g} {_HEAD:g})">',
         *(_frame(frame) for frame in layout.frames),
         *(f'<path class="way" d="{way.path}" marker-end="url(#tip)"/>' for way in layout.ways),
@@ -64,13 +67,13 @@ def _escaped(text: str) -> str:
     return escape(printable(text), {'"': "&quot;"})
 
 
-def _heading(report: CostReport) -> list[str]:
+def _heading(report: CostReport, wide: float) -> list[str]:
     size = " x ".join(map(str, report.input_size))
     bound = "" if report.status == "exact" else "at least "
     told = f"{size}, {_short(report.params)} parameters, {bound}{_short(report.macs)} MACs"
-    low = 62
+    low, name = 62, _tail(printable(report.name), int((wide - 2 * MARGIN) / _TITLE_LETTER))
     return [
-        f'<text class="title" x="{MARGIN:g}" y="28">{_escaped(report.name)}</text>',
+        f'<text class="title" x="{MARGIN:g}" y="28">{_escaped(name)}</text>',
         f'<text class="small" x="{MARGIN:g}" y="46">{told}</text>',
         f'<rect class="macs" x="{MARGIN:g}" y="{low - 7}" width="16" height="{_BAR:g}" rx="2"/>',
         f'<text class="small" x="{MARGIN + 22:g}" y="{low}">share of MACs</text>',
@@ -100,7 +103,7 @@ def _node(node: Node, x: float, y: float, macs: float, params: float) -> str:
     weight = f"{_short(node.params)} params" if node.params else ""
     told = f"{node.name}: {kinds}; {shape}; {node.macs:,} MACs; {node.params:,} parameters"
     right, inner = x + WIDTH - 14, WIDTH - 28
-    name = _NAME_LETTERS if cost else _LINE_LETTERS - 8
+    name = _tail(printable(node.name), _NAME_LETTERS if cost else _LINE_LETTERS - 8)
     bars = [
         f'<rect class="{kind}" x="{x + 14:g}" y="{top:g}" width="{max(2.0, inner * share):.1f}" '
         f'height="3.5" rx="1.75"/>'
@@ -113,12 +116,12 @@ def _node(node: Node, x: float, y: float, macs: float, params: float) -> str:
     return (
         f'<g><title>{_escaped(told)}</title><rect class="node" x="{x:g}" y="{y:g}" '
         f'width="{WIDTH:g}" height="{HEIGHT:g}" rx="9"/>'
-        f'<text class="name" x="{x + 14:g}" y="{y + 20:g}">{_escaped(_tail(node.name, name))}'
+        f'<text class="name" x="{x + 14:g}" y="{y + 20:g}">{_escaped(name)}'
         f'</text><text class="cost" x="{right:g}" y="{y + 20:g}">{cost}</text>'
         f'<text class="small" x="{x + 14:g}" y="{y + 38:g}">{shape}</text>'
         f'<text class="small end" x="{right:g}" y="{y + 38:g}">{weight}</text>'
         f'<text class="small" x="{x + 14:g}" y="{y + 54:g}">'
-        f"{_escaped(_cut(kinds, _LINE_LETTERS))}</text>"
+        f"{_escaped(_cut(printable(kinds), _LINE_LETTERS))}</text>"
         f"{''.join(bars)}</g>"
     )
 
@@ -135,12 +138,16 @@ def _frame(frame: Frame) -> str:
 
 
 def _cut(text: str, letters: int) -> str:
-    """The text shortened to so many letters.
+    """The text shortened to so many letters, of which a wide one of East Asia counts two.
 
     >>> _cut("conv + batch norm + relu", 12)
     'conv + ba...'
     """
-    return text if len(text) <= letters else f"{text[: letters - 3]}..."
+    if cell_len(text) <= letters:
+        return text
+    while cell_len(text) > letters - 3:
+        text = text[:-1]
+    return f"{text}..."
 
 
 def _tail(path: str, letters: int) -> str:
@@ -149,7 +156,11 @@ def _tail(path: str, letters: int) -> str:
     >>> _tail("inception_3a.branch_pool", 16)
     '...a.branch_pool'
     """
-    return path if len(path) <= letters else f"...{path[3 - letters :]}"
+    if cell_len(path) <= letters:
+        return path
+    while cell_len(path) > letters - 3:
+        path = path[1:]
+    return f"...{path}"
 
 
 def _short(count: int) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import Any
 
 from torch import Tensor
@@ -44,7 +45,6 @@ class RowBook:
         self._numbers: dict[int, int] = {}  # of a row, by its identity, once all are there
         self._makers: dict[int, int] = {}  # a tensor's row, by the tensor's identity
         self._finished = False
-        self._without_picture: list[Tensor] = []  # as they were made
         self._events: _Events = []  # they keep all tensors alive: an identity means one
 
     def new(self, name: str, kind: str) -> TraceRow:
@@ -86,8 +86,7 @@ class RowBook:
             sources = list(map(id, used))
             if op is not None:
                 made = list(map(id, outputs))
-                if not self._fields.carry(op, specs, sources, made) and not op.in_place:
-                    self._without_picture += outputs
+                self._fields.carry(op, specs, sources, made)
                 self._connect(row, sources, made)
             if row is None:
                 continue
@@ -106,7 +105,9 @@ class RowBook:
         if not self._finished:
             with suppress(Exception):  # of a half-made row
                 self.finish()
-        return self._fields.apart(self._without_picture)
+        calls = [(op, outputs) for _, op, _, _, outputs in self._events if op is not None]
+        new = chain.from_iterable(outputs for op, outputs in calls if not op.in_place)
+        return self._fields.apart(new)
 
     def _count(self, row: TraceRow, sources: Iterable[int]) -> None:
         """Adds to a row the trainable values among these that no row has counted."""

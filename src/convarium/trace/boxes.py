@@ -78,12 +78,12 @@ class Field:
             return self
         axes = tuple(range(self.ids.ndim)) if axes is None else axes
         if self.ids.size == prod(self.ids.shape[axis] for axis in axes):  # all into one
-            box = _box_of_all(list(self.boxes))
+            box = box_of_all(list(self.boxes))
             return Field((box,)) if box else WHOLE
         kept = tuple(1 if axis in axes else n for axis, n in enumerate(self.ids.shape))
         last = tuple(range(-len(axes), 0))
         groups = np.moveaxis(self.ids, axes, last).reshape(prod(kept), -1)
-        return self.merged(groups, kept, lambda row: _box_of_all(self._boxes_at(np.unique(row))))
+        return self.merged(groups, kept, lambda row: box_of_all(self._boxes_at(np.unique(row))))
 
     def merged(self, groups: Ids, leading: tuple[int, ...], merge: Merge) -> Field:
         """A field whose maps each come from several maps of this one.
@@ -143,7 +143,7 @@ def _united(a: Field, b: Field) -> Field:
     if a.boxes == b.boxes and (a.ids is b.ids):
         return a
     if a.ids is b.ids is None:
-        box = _box_of_all([*a.boxes, *b.boxes])
+        box = box_of_all([*a.boxes, *b.boxes])
         return Field((box,)) if box else WHOLE
     plain = np.zeros(1, int)
     places = [plain if f.ids is None else np.where(f.ids < 0, len(f.boxes), f.ids) for f in (a, b)]
@@ -153,7 +153,7 @@ def _united(a: Field, b: Field) -> Field:
     ids = np.full(len(pairs), _NONE)
     for at, pair in enumerate(pairs):
         i, j = divmod(int(pair), len(b.boxes) + 1)
-        box = _box_of_all([*a.boxes[i : i + 1], *b.boxes[j : j + 1]])
+        box = box_of_all([*a.boxes[i : i + 1], *b.boxes[j : j + 1]])
         if box == ():
             return WHOLE
         if box:
@@ -161,7 +161,7 @@ def _united(a: Field, b: Field) -> Field:
     return _tidy(tuple(boxes), ids[home.reshape(left.shape)])
 
 
-def _box_of_all(boxes: list[Box]) -> Box | tuple[()] | None:
+def box_of_all(boxes: list[Box]) -> Box | tuple[()] | None:
     """The box around all of them; None for none, () where their steps differ."""
     if not boxes:
         return None

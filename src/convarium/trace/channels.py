@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from convarium.trace.boxes import WHOLE, Field, Given, Ids, Shape, concatenated, united
+from convarium.trace.boxes import WHOLE, Field, Given, Ids, Shape, box_of_all, concatenated, united
 
 
 def fitting(field: Field, shape: Shape) -> Field:
@@ -223,6 +223,25 @@ def _taken(field: Field, was: Shape, axis: int, places: int | range) -> Field:
 def _together(field: Field, was: Shape, *axes: int) -> Field:
     """What the maps along these axes see together; the axes stay, of length 1."""
     return field if field.ids is None else Field(field.boxes, field.spread(was[:-2])).gathered(axes)
+
+
+def windows(field: Field, was: Shape, places: Ids) -> Field:
+    """Each map sees what a window along the last axis of the maps sees.
+
+    Args:
+        field: of a tensor of shape `was`.
+        was: (..., C, H, W).
+        places: (maps, several) along that axis; those outside of it hold nothing.
+    """
+    if field.ids is None:
+        return field
+    ids = field.spread(was[:-2])
+    inside = (places >= 0) & (places < was[-3])
+    taken = np.where(inside, ids[..., np.where(inside, places, 0)], -1)
+    groups = taken.reshape(-1, places.shape[1])
+    return field.merged(
+        groups, taken.shape[:-1], lambda row: box_of_all([field.boxes[n] for n in row if n >= 0])
+    )
 
 
 def _full(ids: Any, was: Shape) -> Any:

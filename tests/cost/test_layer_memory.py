@@ -5,7 +5,7 @@ On one thread: with more, oneDNN sums the gradients of weights in parts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -16,21 +16,14 @@ from torch.profiler import ProfilerActivity, profile
 import convarium
 from cost.test_memory import OPTIMIZERS, most_live, real_peak
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 torchvision = pytest.importorskip("torchvision")
 
 SIDE, PICTURES = 32, 4
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    was = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(was)
-
-
 def hold_against_the_allocator(model: nn.Module, training: bool, precision: str) -> None:
-    """Issue 6, number 4, asks for 2 % at worst, and 0.5 % in the middle."""
+    """Closer than the 2 % at worst that are promised of whole networks."""
     model.train(training)
     x = torch.rand(PICTURES, 3, SIDE, SIDE)
     if training:

@@ -5,7 +5,7 @@ On one thread: with more, oneDNN sums the gradients of weights in parts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -16,15 +16,8 @@ import convarium
 from cost.test_memory import OPTIMIZERS, most_live, real_peak
 from cost.test_unseen_memory import between
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 torchvision = pytest.importorskip("torchvision")
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    was = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(was)
 
 
 class Does(nn.Module):

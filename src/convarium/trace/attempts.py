@@ -7,6 +7,7 @@ import logging
 import random
 import re
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from traceback import clear_frames
@@ -25,6 +26,8 @@ from convarium.trace.rows import TraceRow
 from convarium.trace.tracer import TraceError, trace
 
 WAYS = ("meta", "fake", "cpu")
+# Hooks of modules, random states and the depth of calls are the whole process's.
+_ALONE = threading.RLock()
 _Got = TypeVar("_Got")
 _WRAP = (
     "Wrap it in a module whose forward takes one picture and makes its other inputs from it, or "
@@ -138,7 +141,7 @@ def first_way(
         raise InputError(f"{name} cannot be counted: a lazy layer has no shape. Run it once first.")
     for way in ways:
         try:
-            with random_state_kept(), _room_for_hooks(), left_alone(has), _any_caller():
+            with _ALONE, random_state_kept(), _room_for_hooks(), left_alone(has), _any_caller():
                 return attempt(way, has), way
         except ConvariumError:
             raise

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from operator import is_not
+from threading import get_ident
 from typing import Any
 
 import torch
@@ -106,8 +107,11 @@ class _Tracer(PlainMode):
         self._paths = {id(m): path for path, m in has.modules.items()}
         self.path = ""  # of the innermost module whose forward has not ended well
         self._stack: list[_Frame] = []
+        self._thread = get_ident()
 
     def enter(self, module: nn.Module, args: Any) -> None:
+        if get_ident() != self._thread:
+            return  # modules that run elsewhere meanwhile
         row = self._stack[-1][1] if self._stack else None
         parts = module._modules
         is_leaf = row is None and not (parts and any(map(_IS_SOME, parts.values())))
@@ -121,6 +125,8 @@ class _Tracer(PlainMode):
         self.path = path
 
     def leave(self, module: nn.Module, args: Any, output: Any) -> None:
+        if get_ident() != self._thread:
+            return
         _, row, is_leaf, handled = self._stack.pop()
         if sys.exc_info()[1] is not handled:
             return  # the hook also runs when the forward pass raised: `path` keeps the place
